@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/** Unit tests run in parallel; host and browser tests are slow and run one file at a time (see the Makefile). */
+const common = {
+    transform: { "\\.tsx?$": "<rootDir>/test/esbuild-transform.cjs" },
+    extensionsToTreatAsEsm: [".ts", ".tsx"],
+    moduleNameMapper: { "\\.css$": "<rootDir>/test/empty.cjs" },
+};
+
+export default {
+    projects: [
+        { ...common, displayName: "unit", testMatch: ["<rootDir>/test/unit/**/*.test.{ts,tsx}"] },
+        { ...common, displayName: "host", testMatch: ["<rootDir>/test/host/**/*.test.ts"] },
+        { ...common, displayName: "browser", testMatch: ["<rootDir>/test/browser/**/*.test.ts"] },
+    ],
+};

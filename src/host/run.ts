@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What the rest of host/ asks of a machine. `cockpit.ts` answers it in the page, test/lab in a test host, so everything
+// below the pages runs against a real kernel, libvirt and nft without a browser.
+
+export interface RunOptions {
+    /** Writes say "require"; reads say "try" (the default): with "try" a permission problem would pass as another error. */
+    superuser?: "require" | "try";
+    /** Standard input, then closed. */
+    input?: string;
+}
+
+/** A command that could not be started or exited with a status other than 0. */
+export class CommandError extends Error {
+    constructor(
+        readonly argv: readonly string[],
+        /** Cockpit's problem code: not-found, access-denied, terminated …; null when the command ran and failed. */
+        readonly problem: string | null,
+        readonly exitStatus: number | null,
+        /** What the command wrote to standard error. */
+        readonly words: string,
+    ) {
+        super(`${argv[0] ?? ""}: ${words || problem || `exit status ${exitStatus}`}`);
+        this.name = "CommandError";
+    }
+}
+
+/** A file was not as expected when it was to be written. */
+export class ChangedMeanwhile extends Error {
+    constructor(readonly path: string, readonly found: string | null) {
+        super(`${path} changed meanwhile`);
+        this.name = "ChangedMeanwhile";
+    }
+}
+
+/** A command that goes on: `virsh`, `virsh event --loop`, `ip monitor`, `nft -j monitor`, `journalctl -f`. */
+export interface Stream {
+    write(text: string): void;
+    close(): void;
+}
+
+export interface StreamHandlers {
+    /** Output as it comes; a chunk may end anywhere. */
+    data(chunk: string): void;
+    /** The command ended by itself; `error` unless it exited with status 0. Not called after close(). */
+    end(error?: CommandError): void;
+}
+
+export interface Machine {
+    /** Runs one command to its end and returns its standard output. Rejects with CommandError. */
+    run(argv: readonly string[], options?: RunOptions): Promise<string>;
+    stream(argv: readonly string[], handlers: StreamHandlers, options?: RunOptions): Stream;
+    /** A file's text; null when there is none. */
+    read(path: string): Promise<string | null>;
+    /**
+     * Writes a file atomically, or removes it (`content` null), with administrative access.
+     * With `expected`, rejects with ChangedMeanwhile unless the file reads so now.
+     */
+    replace(path: string, content: string | null, expected?: string | null): Promise<void>;
+    /** Calls back after anything in this directory changed (made, removed, written). */
+    watchDirectory(path: string, changed: () => void): { close(): void };
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// A change of the host as the exact steps it takes: shown before it runs, undone in reverse when a step fails.
+import type { Message } from "./message.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+export interface Command {
+    type: "command";
+    argv: readonly string[];
+    /** Standard input. */
+    input?: string;
+    /** Exit statuses beside 0 that mean "nothing to do" (conntrack -D: 1). */
+    accept?: readonly number[];
+}
+
+/** A file written whole, or removed where `content` is null. */
+export interface FileChange {
+    type: "file";
+    path: string;
+    content: string | null;
+}
+
+/** What was read when the plan was made. Read again right before the step: if it differs, the step does not run. */
+export type Expectation =
+    | { type: "file"; path: string; content: string | null }
+    | { type: "interface"; uuid: string; which: "live" | "configured"; index: number; xml: string }
+    | { type: "table"; family: string; table: string; listing: string };
+
+export interface Step {
+    says: Message;
+    does: Command | FileChange;
+    expects?: Expectation;
+    undo?: Command | FileChange;
+    /** The difference to show for this step where the command alone does not tell: XML or nft, before and after. */
+    shows?: { before: string; after: string };
+}
+
+export interface Plan {
+    title: Message;
+    steps: readonly Step[];
+    /** What stays true after the plan although a reader may hope otherwise: "charon runs on its old definition until…" */
+    notes?: readonly Message[];
+    /** Whether the host, read again afterwards, is as the plan promised. */
+    holds(after: Snapshot): boolean;
+}
+
+/** What a planner answers: a plan, or why there is none. Fields name the input that is at fault. */
+export type Planned = { plan: Plan } | { problems: readonly Problem[] };
+
+export interface Problem {
+    field?: string;
+    says: Message;
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Network links of the host, TAP devices above all, as `ip -d -j` shows them.
+
+/** An address on a link. `address` without prefix length. */
+export interface LinkAddress {
+    family: "inet" | "inet6";
+    address: string;
+    prefix: number;
+    scope: string;
+}
+
+/** A route of any table. `destination` is `default` or an address with `/prefix` (a host route has none in `ip -j`). */
+export interface Route {
+    family: "inet" | "inet6";
+    destination: string;
+    type: string;
+    table: string;
+    device?: string;
+    gateway?: string;
+    source?: string;
+    protocol?: string;
+    metric?: number;
+}
+
+/** What the kernel says of a TUN/TAP device (tun.c; `linkinfo.info_data` of `ip -d -j link`). */
+export interface TunInfo {
+    type: "tap" | "tun";
+    persistent: boolean;
+    multiQueue: boolean;
+    vnetHdr: boolean;
+    owner?: string;
+    group?: string;
+    /** Queues open now, where the kernel tells (numqueues). */
+    queues?: number;
+}
+
+export interface Traffic {
+    rxBytes: number;
+    txBytes: number;
+    rxPackets: number;
+    txPackets: number;
+}
+
+export interface Link {
+    index: number;
+    name: string;
+    /** `linkinfo.info_kind`: tun, bridge, macvtap, veth …; absent for plain hardware. */
+    kind?: string;
+    mac?: string;
+    mtu: number;
+    /** Administratively up. */
+    up: boolean;
+    /** For a TAP: a guest (or another process) is attached. */
+    carrier: boolean;
+    /** The bridge or other link it is a port of. */
+    master?: string;
+    addrGenMode?: string;
+    tun?: TunInfo;
+    traffic?: Traffic;
+}
+
+/** A TAP device: a link of kind `tun` and type `tap`. */
+export type TapDevice = Link & { tun: TunInfo };
+
+export function isTap(link: Link): link is TapDevice {
+    return link.tun?.type === "tap";
+}
