@@ -5,9 +5,19 @@
 export interface RunOptions {
     /** Writes say "require"; reads say "try" (the default): with "try" a permission problem would pass as another error. */
     superuser?: "require" | "try";
-    /** Standard input, then closed. */
+    /** Standard input, then closed. Of `run` only: a stream is written to. */
     input?: string;
+    /** Exit statuses beside 0 that are no failure (grep: 1 for "no such line", 2 for "no such file"). */
+    accept?: readonly number[];
+    /** Standard error comes in the output, in the order it was written: where an error belongs to the command before it. */
+    mixed?: true;
 }
+
+/**
+ * The environment of every command. C.UTF-8: output that parsers can rely on, names in any script. VIRSH_HISTSIZE: or virsh
+ * would write what a page asked for into root's own history (~/.cache/libvirt/virsh/history, also without a terminal).
+ */
+export const ENVIRONMENT = ["LC_ALL=C.UTF-8", "VIRSH_HISTSIZE=0"] as const;
 
 /** A command that could not be started or exited with a status other than 0. */
 export class CommandError extends Error {
@@ -56,6 +66,14 @@ export interface Machine {
      * With `expected`, rejects with ChangedMeanwhile unless the file reads so now.
      */
     replace(path: string, content: string | null, expected?: string | null): Promise<void>;
-    /** Calls back after anything in this directory changed (made, removed, written). */
-    watchDirectory(path: string, changed: () => void): { close(): void };
+    /**
+     * Calls back after anything in this directory changed (made, removed, written), with the path of what changed. A
+     * directory that is not there yet, or may not be read, is watched as far as the host allows; nothing is said of it.
+     */
+    watchDirectory(path: string, changed: (path: string) => void): { close(): void };
+    /**
+     * Calls back with whether there is administrative access: soon after the call, and after each change. Where access never
+     * changes (a test host) it is absent: everything runs as root.
+     */
+    watchAccess?(changed: (admin: boolean) => void): { close(): void };
 }
