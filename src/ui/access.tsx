@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Whether this person may change the host. What changes it explains itself instead of vanishing.
+//
+//     <ChangeButton variant="secondary" onClick={…}>{_("Protect")}</ChangeButton>
+import { Button, type ButtonProps } from "@patternfly/react-core/dist/dynamic/components/Button";
+import { Tooltip } from "@patternfly/react-core/dist/dynamic/components/Tooltip";
+import { createContext, useContext, useSyncExternalStore } from "react";
+import { _ } from "./translate.ts";
+
+/** "unknown" until Cockpit has answered. */
+export type Access = "granted" | "missing" | "unknown";
+
+export const AccessContext = createContext<Access>("unknown");
+
+export function useAccess(): Access {
+    return useContext(AccessContext);
+}
+
+/** Made once for the life of the page; `changed` fires when access is gained or dropped in the shell. */
+const permission = typeof cockpit === "undefined" ? undefined : cockpit.permission({ admin: true });
+
+function subscribe(changed: () => void) {
+    permission?.addEventListener("changed", changed);
+    return () => permission?.removeEventListener("changed", changed);
+}
+
+/** Asks Cockpit; for the root of the page. */
+export function useCockpitAccess(): Access {
+    const allowed = useSyncExternalStore(subscribe, () => permission?.allowed ?? null);
+    return allowed === null ? "unknown" : allowed ? "granted" : "missing";
+}
+
+export function accessExplained(): string {
+    return _("This needs administrative access: press \"Limited access\" at the top of the Cockpit window.");
+}
+
+/** A button for what changes the host. `why` is another reason for which it cannot be pressed now. */
+export function ChangeButton({ why, ...props }: Omit<ButtonProps, "ref"> & { why?: string | undefined }) {
+    const access = useAccess();
+    const reason = access === "granted" ? why : accessExplained();
+    if (reason === undefined)
+        return <Button {...props} />;
+    return <Tooltip content={reason}><Button {...props} isAriaDisabled /></Tooltip>;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The kebab menu of a row, and the menu of what can be done with several selected rows.
+import { Divider } from "@patternfly/react-core/dist/dynamic/components/Divider";
+import { Dropdown, DropdownItem, DropdownList } from "@patternfly/react-core/dist/dynamic/components/Dropdown";
+import { MenuToggle } from "@patternfly/react-core/dist/dynamic/components/MenuToggle";
+import EllipsisVIcon from "@patternfly/react-icons/dist/dynamic/icons/ellipsis-v-icon";
+import { useState } from "react";
+import { accessExplained, useAccess } from "./access.tsx";
+
+export interface Action {
+    label: string;
+    run(): void;
+    /** Needs administrative access: explained instead of run when that is missing. */
+    changes?: boolean;
+    danger?: boolean;
+    /** Why it cannot be done now; shown under the label. */
+    why?: string | undefined;
+    /** A line above it. */
+    apart?: boolean;
+}
+
+function Item({ action }: { action: Action }) {
+    const access = useAccess();
+    const why = action.changes && access !== "granted" ? accessExplained() : action.why;
+    return (
+        <>
+            {action.apart && <Divider component="li" />}
+            <DropdownItem
+                isAriaDisabled={why !== undefined} isDanger={action.danger ?? false}
+                {...(why === undefined ? { onClick: action.run } : { description: why })}
+            >
+                {action.label}
+            </DropdownItem>
+        </>
+    );
+}
+
+/** `label` names what the menu is for: "Actions for charon". With `text` it is a button, without a kebab. */
+export function ActionMenu({ label, text, actions }: { label: string; text?: string; actions: readonly Action[] }) {
+    const [open, setOpen] = useState(false);
+    if (actions.length === 0)
+        return null;
+    return (
+        <Dropdown
+            isOpen={open} onOpenChange={setOpen} onSelect={() => setOpen(false)} popperProps={{ position: "right", appendTo: () => document.body }}
+            toggle={ref => (
+                <MenuToggle
+                    ref={ref} isExpanded={open} onClick={() => setOpen(!open)} aria-label={label}
+                    variant={text === undefined ? "plain" : "secondary"} {...(text === undefined ? { icon: <EllipsisVIcon /> } : {})}
+                >
+                    {text}
+                </MenuToggle>
+            )}
+        >
+            {open && <DropdownList>{actions.map(action => <Item key={action.label} action={action} />)}</DropdownList>}
+        </Dropdown>
+    );
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// How good or bad something is: always an icon *and* words, never a colour alone.
+//
+//     <Status kind="danger">{_("Start fails, device is deleted")}</Status>
+//     <Status kind="danger" reason={translate(fate.because)} source={fate.source}>…</Status>     opens the reason on a click
+import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
+import { Popover } from "@patternfly/react-core/dist/dynamic/components/Popover";
+import CheckCircleIcon from "@patternfly/react-icons/dist/dynamic/icons/check-circle-icon";
+import ClockIcon from "@patternfly/react-icons/dist/dynamic/icons/clock-icon";
+import ExclamationCircleIcon from "@patternfly/react-icons/dist/dynamic/icons/exclamation-circle-icon";
+import ExclamationTriangleIcon from "@patternfly/react-icons/dist/dynamic/icons/exclamation-triangle-icon";
+import InfoCircleIcon from "@patternfly/react-icons/dist/dynamic/icons/info-circle-icon";
+import QuestionCircleIcon from "@patternfly/react-icons/dist/dynamic/icons/question-circle-icon";
+import type { ReactNode } from "react";
+import { _ } from "./translate.ts";
+
+export type StatusKind = "danger" | "warning" | "success" | "info" | "pending" | "unknown";
+
+const icons = {
+    danger: ExclamationCircleIcon,
+    warning: ExclamationTriangleIcon,
+    success: CheckCircleIcon,
+    info: InfoCircleIcon,
+    pending: ClockIcon,
+    unknown: QuestionCircleIcon,
+};
+
+export function StatusIcon({ kind }: { kind: StatusKind }) {
+    const Icon = icons[kind];
+    return <Icon className={`kt-status-icon kt-${kind}`} aria-hidden />;
+}
+
+export interface StatusProps {
+    kind: StatusKind;
+    children: ReactNode;
+    /** A sentence that names the cause, shown on demand. */
+    reason?: string | undefined;
+    /** Where the rule comes from: a function of libvirt, a file of the kernel, a release. */
+    source?: string | undefined;
+}
+
+export function Status({ kind, children, reason, source }: StatusProps) {
+    const label = <><StatusIcon kind={kind} /><span>{children}</span></>;
+    if (reason === undefined)
+        return <span className="kt-status">{label}</span>;
+    return (
+        <Popover
+            headerContent={children}
+            bodyContent={reason}
+            footerContent={source === undefined ? null : <span className="kt-source">{_("Source:")} {source}</span>}
+            aria-label={_("Reason")}
+            closeBtnAriaLabel={_("Close")}
+        >
+            <Button variant="plain" className="kt-status kt-status-button">{label}</Button>
+        </Popover>
+    );
+}
+
+export type DotKind = "on" | "paused" | "off" | "bad";
+
+/** A state dot with its word for those who do not see it; `children` is what stands beside it. */
+export function Dot({ kind, word, children }: { kind: DotKind; word: string; children?: ReactNode }) {
+    return (
+        <span className="kt-dotted">
+            <span className={`kt-dot kt-dot-${kind}`} title={word} aria-hidden />
+            {children}
+            <span className="kt-sr-only">, {word}</span>
+        </span>
+    );
+}
