@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# Installing, and the packages. Included by the Makefile; also used by itself by debian/rules and the spec file, which build
+# from the archive of `make dist`: it carries the built page, so that they need neither node nor the network.
+
+VERSION := $(shell sed -n 's/^ *"version": "\(.*\)",/\1/p' package.json)
+# Where the page and the manual go. The host files have fixed places, since units, hook and page name them.
+PREFIX ?= /usr/local
+DATA = $(DESTDIR)$(PREFIX)/share
+ARCHIVE = output/kvm-tap-$(VERSION).tar.xz
+# Two archives of one commit are equal, byte for byte.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+export SOURCE_DATE_EPOCH
+
+.PHONY: install-host install-page dist deb srpm rpm
+
+# What boots the network.
+install-host:
+	install -d $(DESTDIR)/usr/lib/kvm-tap $(DESTDIR)/usr/lib/systemd/system $(DESTDIR)/etc/libvirt/hooks/qemu.d $(DATA)/man/man7 \
+		$(DATA)/doc/kvm-tap/examples
+	install -d -m 755 $(DESTDIR)/etc/kvm-tap
+	install -m 755 pkg/host/kvm-tap-device pkg/host/kvm-tap-nat $(DESTDIR)/usr/lib/kvm-tap/
+	install -m 644 pkg/host/*.service $(DESTDIR)/usr/lib/systemd/system/
+	install -m 755 pkg/host/50-kvm-tap $(DESTDIR)/etc/libvirt/hooks/qemu.d/
+	install -m 644 pkg/host/kvm-tap.7 $(DATA)/man/man7/
+	install -m 644 pkg/examples/* $(DATA)/doc/kvm-tap/examples/
+
+# The page as Cockpit serves it: scripts and styles compressed, which it sends as they are.
+install-page:
+	test -e dist/manifest.json
+	rm -rf $(DATA)/cockpit/kvm-tap
+	install -d $(DATA)/cockpit $(DATA)/metainfo $(DATA)/doc/cockpit-kvm-tap
+	cp -r dist $(DATA)/cockpit/kvm-tap
+	mv $(DATA)/cockpit/kvm-tap/bundled-packages.txt $(DATA)/doc/cockpit-kvm-tap/
+	find $(DATA)/cockpit/kvm-tap -type f \( -name '*.js' -o -name '*.css' \) -exec gzip -9nf {} +
+	find $(DATA)/cockpit/kvm-tap -type f -name '*.map' -delete
+	chmod -R u=rwX,go=rX $(DATA)/cockpit/kvm-tap
+	install -m 644 pkg/org.kvm_tap.cockpit_kvm_tap.metainfo.xml $(DATA)/metainfo/
+
+# The packages that the page carries, with their licences: it goes with the page.
+dist/bundled-packages.txt: dist/manifest.json pkg/bundled-packages.mjs package-lock.json
+	node pkg/bundled-packages.mjs > $@.new && mv $@.new $@
+
+# An archive of what git knows, as it is here now, and of the built page.
+dist: dist/bundled-packages.txt
+	rm -rf output/dist && mkdir -p output/dist
+	{ git ls-files | grep -v '^\.'; find dist -type f; } | sort | \
+		tar --create --file=output/dist/kvm-tap.tar --verbatim-files-from --files-from=- --format=ustar --mode=u+rw,go+r,go-w \
+			--owner=0 --group=0 --numeric-owner --mtime=@$(SOURCE_DATE_EPOCH) --transform='flags=r;s,^,kvm-tap-$(VERSION)/,'
+	xz --force --threads=1 output/dist/kvm-tap.tar
+	mv output/dist/kvm-tap.tar.xz $(ARCHIVE) && rmdir output/dist
+	@echo $(ARCHIVE)
+
+deb: dist
+	rm -rf output/deb && mkdir -p output/deb
+	cp $(ARCHIVE) output/deb/kvm-tap_$(VERSION).orig.tar.xz
+	tar --extract --file=$(ARCHIVE) --directory=output/deb
+	cp -r pkg/debian output/deb/kvm-tap-$(VERSION)/debian
+	cd output/deb/kvm-tap-$(VERSION) && dpkg-buildpackage --unsigned-source --unsigned-changes >../build.log 2>&1 || { cat ../build.log; exit 1; }
+	@ls output/deb/*.deb
+
+RPMBUILD = rpmbuild --nodeps --define '_topdir $(CURDIR)/output/rpm' --define '_sourcedir $(CURDIR)/output' \
+	--define 'use_source_date_epoch_as_buildtime 1' --define 'clamp_mtime_to_source_date_epoch 1' --define '_buildhost localhost'
+
+srpm: dist
+	rm -rf output/rpm
+	$(RPMBUILD) -bs pkg/kvm-tap.spec
+	@ls output/rpm/SRPMS/*.src.rpm
+
+rpm: srpm
+	$(RPMBUILD) --rebuild output/rpm/SRPMS/kvm-tap-$(VERSION)-*.src.rpm >output/rpm/build.log 2>&1 || { cat output/rpm/build.log; exit 1; }
+	@ls output/rpm/RPMS/noarch/*.rpm
