@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The rule set of table `inet kvm_tap` without its elements. It never changes with the mappings: two maps instead of rules
+// for each, so a packet costs the same with one mapping and with 100,000. Loads on nft 1.0.6 to 1.1.7: numeric
+// priorities, no `destroy`, no map used as a set, no name that is a keyword ("devices").
+import type { Family } from "./nat-address.ts";
+
+export const TABLE_FAMILY = "inet";
+export const TABLE_NAME = "kvm_tap";
+export const TABLE = `${TABLE_FAMILY} ${TABLE_NAME}`;
+
+/** Removes the table whether it is there or not; `destroy table` is newer than Debian 12's nft. */
+export const REMOVE_TABLE = `table ${TABLE}\ndelete table ${TABLE}\n`;
+
+interface FrameSet {
+    kind: "set" | "map";
+    name: string;
+    definition: string;
+    why?: string;
+}
+
+interface FrameChain {
+    name: string;
+    /** Absent: a chain that others jump to. */
+    hook?: string;
+    rules: readonly string[];
+    why?: string;
+}
+
+function setsOfFamily(family: Family): FrameSet[] {
+    const type = `type ipv${family}_addr`;
+    const address = `ipv${family}_addr`;
+    const network = `${type} : interval ${address}; flags interval;`;
+    return [
+        { kind: "map", name: `public${family}`, definition: `${type} : ${address}; counter;`, why: "public to guest" },
+        { kind: "map", name: `guest${family}`, definition: `${type} : ${address}; counter;`, why: "guest to public" },
+        { kind: "map", name: `disabled${family}`, definition: `${type} : ${address};`, why: "no rule uses it" },
+        { kind: "set", name: `owned${family}`, definition: `${type};`, why: "the host answers for these" },
+        { kind: "map", name: `publicnet${family}`, definition: `${network} counter;`, why: "the same for prefixes" },
+        { kind: "map", name: `guestnet${family}`, definition: `${network} counter;` },
+        { kind: "map", name: `disablednet${family}`, definition: network },
+        { kind: "set", name: `ownednet${family}`, definition: `${type}; flags interval;` },
+        { kind: "set", name: `limited${family}`, definition: `${type};`, why: "only these ports and protocols may come in" },
+        { kind: "set", name: `ports${family}`, definition: `${type} . inet_proto . inet_service; flags interval;` },
+        { kind: "set", name: `protocols${family}`, definition: `${type} . inet_proto;` },
+        { kind: "set", name: `logged${family}`, definition: `${type};`, why: "new incoming connections are logged" },
+    ];
+}
+
+const FRAME_SETS: readonly FrameSet[] = [
+    ...setsOfFamily(4),
+    ...setsOfFamily(6),
+    { kind: "set", name: "uplinks", definition: "type ifname;", why: "links to the outside" },
+    { kind: "set", name: "taps", definition: "type ifname;", why: "devices of mapped guests" },
+    { kind: "set", name: "guarded", definition: "type ifname;", why: "of these, with anti-spoofing" },
+    { kind: "set", name: "shared", definition: "type ifname;", why: "of these, unmapped guests use the host's address" },
+];
+
+const FAMILIES = [["ip", 4], ["ip6", 6]] as const;
+
+const TRANSLATE_DESTINATION = FAMILIES.flatMap(([ip, family]) => [
+    `dnat ${ip} to ${ip} daddr map @public${family}`,
+    `dnat ${ip} prefix to ${ip} daddr map @publicnet${family}`,
+]);
+
+const FRAME_CHAINS: readonly FrameChain[] = [
+    {
+        name: "spoofed",
+        why: "A guest may send only from addresses that are routed to its device.",
+        hook: "type filter hook prerouting priority -290",
+        rules: [
+            "iifname @guarded ip saddr != 0.0.0.0 fib saddr . iif oif missing counter drop",
+            "iifname @guarded ip6 saddr != { ::, fe80::/10 } fib saddr . iif oif missing counter drop",
+        ],
+    },
+    {
+        name: "incoming",
+        hook: "type filter hook prerouting priority -110",
+        rules: FAMILIES.flatMap(([ip, family]) => [
+            `ct state new ${ip} daddr @logged${family} limit rate 10/second burst 20 packets log prefix "kvm-tap: "`,
+            `ct state new ${ip} daddr @limited${family} jump limits`,
+        ]),
+    },
+    {
+        name: "limits",
+        rules: [
+            ...FAMILIES.flatMap(([ip, family]) => [
+                `${ip} daddr . meta l4proto @protocols${family} return`,
+                `${ip} daddr . meta l4proto . th dport @ports${family} return`,
+            ]),
+            "counter drop",
+        ],
+    },
+    {
+        name: "prerouting",
+        why: "Before Docker and libvirt (-100 and 100) and firewalld (-90 and 110): the first translation wins.",
+        hook: "type nat hook prerouting priority -105",
+        rules: TRANSLATE_DESTINATION,
+    },
+    { name: "output", hook: "type nat hook output priority -105", rules: TRANSLATE_DESTINATION },
+    {
+        name: "guard",
+        why: "A public address without an enabled mapping must not lead to the host's own services. Answers to the host's own "
+            + "connections come in here too: the local route makes the public address their source.",
+        hook: "type filter hook input priority -10",
+        rules: [
+            "ct direction reply ct status dnat accept",
+            "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
+            ...FAMILIES.flatMap(([ip, family]) => ["owned", "ownednet"].map(set => `${ip} daddr @${set}${family} counter drop`)),
+        ],
+    },
+    {
+        name: "postrouting",
+        why: "Towards the uplinks, and between guests that call each other by public address (hairpin).",
+        hook: "type nat hook postrouting priority 95",
+        rules: [
+            "oifname @uplinks jump translate",
+            "ct status dnat jump translate",
+            "iifname @shared oifname @uplinks masquerade",
+        ],
+    },
+    {
+        name: "translate",
+        rules: FAMILIES.flatMap(([ip, family]) => [
+            `snat ${ip} to ${ip} saddr map @guest${family}`,
+            `snat ${ip} prefix to ${ip} saddr map @guestnet${family}`,
+        ]),
+    },
+    {
+        name: "leaving",
+        why: "After everybody's translation: no private source address of a guest leaves by an uplink.",
+        hook: "type filter hook postrouting priority 300",
+        rules: [
+            "iifname @taps oifname @uplinks ip saddr { 10.0.0.0/8, 100.64.0.0/10, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16 } jump untranslated",
+            "iifname @taps oifname @uplinks ip6 saddr fc00::/7 jump untranslated",
+        ],
+    },
+    {
+        name: "untranslated",
+        rules: [
+            "ct state invalid counter drop",
+            "ct direction original ct status & snat == 0 counter drop",
+            "ct direction reply ct status & dnat == 0 counter drop",
+        ],
+    },
+];
+
+function setText(set: FrameSet): string {
+    const line = `    ${set.kind} ${set.name} { ${set.definition} }`;
+    return set.why ? `${line.padEnd(96)} # ${set.why}` : line;
+}
+
+function chainText(chain: FrameChain): string {
+    return [
+        ...(chain.why ? [`    # ${chain.why}`] : []),
+        `    chain ${chain.name} {`,
+        ...(chain.hook ? [`        ${chain.hook}; policy accept;`] : []),
+        ...chain.rules.map(rule => `        ${rule}`),
+        "    }",
+    ].join("\n");
+}
+
+/** Sets and chains of the table, as nft commands. */
+export const FRAME = `table ${TABLE} {\n${FRAME_SETS.map(setText).join("\n")}\n\n${FRAME_CHAINS.map(chainText).join("\n\n")}\n}\n`;
+
+/** The sets of the frame, by name: whether each is a map. */
+export const SETS: ReadonlyMap<string, "set" | "map"> = new Map(FRAME_SETS.map(set => [set.name, set.kind]));
+
+/** The chains of the frame and how many rules each has. */
+export const CHAIN_RULES: ReadonlyMap<string, number> = new Map(FRAME_CHAINS.map(chain => [chain.name, chain.rules.length]));
