@@ -129,7 +129,7 @@ function cloudInit(network: Filled): GuestFile {
     return {
         tool: "cloud-init", title: "cloud-init", path: "network-config",
         text: lines(netplanBody(network, "")),
-        says: msg("Belongs into the guest's seed and is read at its first boot. Only where cloud-init writes for netplan or systemd-networkd does it hand on-link routes on."),
+        says: msg("Belongs into the guest's seed and is read at its first boot. Only where cloud-init writes for netplan does it hand on-link routes on (as in Ubuntu and Debian 12 and later)."),
     };
 }
 
@@ -166,7 +166,7 @@ function networkManager(network: Filled): GuestFile {
         ]
         : ["", `[${name}]`, `method=${name === "ipv6" ? "link-local" : "disabled"}`];
     const text = lines(
-        "[connection]", `id=${network.name}`, "type=ethernet",
+        "[connection]", `id=${network.name}`, "type=ethernet", "autoconnect-priority=10",
         "", "[ethernet]", `mac-address=${network.mac}`, network.mtu !== undefined && `mtu=${network.mtu}`,
         section("ipv4", network.v4), section("ipv6", network.v6),
     );

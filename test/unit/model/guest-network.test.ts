@@ -108,6 +108,7 @@ iface ens2 inet6 static
 [connection]
 id=ens2
 type=ethernet
+autoconnect-priority=10
 
 [ethernet]
 mac-address=52:54:00:25:6f:3f
@@ -130,6 +131,7 @@ dns=2001:db8::53;
 [connection]
 id=eth0
 type=ethernet
+autoconnect-priority=10
 
 [ethernet]
 mac-address=52:54:00:25:6f:3f
