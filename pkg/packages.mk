@@ -25,12 +25,11 @@ install-host:
 	install -m 644 pkg/examples/* $(DATA)/doc/kvm-tap/examples/
 
 # The page as Cockpit serves it: scripts and styles compressed, which it sends as they are.
-install-page:
-	test -e dist/manifest.json
+install-page: dist/bundled-packages.txt
 	rm -rf $(DATA)/cockpit/kvm-tap
 	install -d $(DATA)/cockpit $(DATA)/metainfo $(DATA)/doc/cockpit-kvm-tap
 	cp -r dist $(DATA)/cockpit/kvm-tap
-	mv $(DATA)/cockpit/kvm-tap/bundled-packages.txt $(DATA)/doc/cockpit-kvm-tap/
+	mv $(DATA)/cockpit/kvm-tap/*.txt $(DATA)/doc/cockpit-kvm-tap/
 	find $(DATA)/cockpit/kvm-tap -type f \( -name '*.js' -o -name '*.css' \) -exec gzip -9nf {} +
 	find $(DATA)/cockpit/kvm-tap -type f -name '*.map' -delete
 	chmod -R u=rwX,go=rX $(DATA)/cockpit/kvm-tap
