@@ -6,10 +6,12 @@ const common = {
     moduleNameMapper: { "\\.css$": "<rootDir>/test/empty.cjs" },
 };
 
+const slow = { ...common, setupFilesAfterEnv: ["<rootDir>/test/lab/setup.ts"] };
+
 export default {
     projects: [
         { ...common, displayName: "unit", testMatch: ["<rootDir>/test/unit/**/*.test.{ts,tsx}"] },
-        { ...common, displayName: "host", testMatch: ["<rootDir>/test/host/**/*.test.ts"] },
-        { ...common, displayName: "browser", testMatch: ["<rootDir>/test/browser/**/*.test.ts"] },
+        { ...slow, displayName: "host", testMatch: ["<rootDir>/test/host/**/*.test.ts"] },
+        { ...slow, displayName: "browser", testMatch: ["<rootDir>/test/browser/**/*.test.ts"] },
     ],
 };

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// src/host's Machine in a test host: what cockpit.js does in the page, done with nsenter and the host's file tree.
+import { spawn } from "node:child_process";
+import { watch } from "node:fs";
+import { access, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ChangedMeanwhile, CommandError } from "../../src/host/run.ts";
+import type { Machine, RunOptions, Stream, StreamHandlers } from "../../src/host/run.ts";
+
+/**
+ * @param leader the process ID of the host's systemd, asked for at every use since it changes with a reboot
+ */
+export function labMachine(leader: () => number): Machine {
+    const inTree = (path: string) => join(`/proc/${leader()}/root`, path);
+    return {
+        run: (argv, options) => run(leader(), argv, options),
+        stream: (argv, handlers, options) => stream(leader(), argv, handlers, options),
+        read: path => readOrNull(inTree(path)),
+        async replace(path, content, expected) {
+            const file = inTree(path);
+            const found = expected === undefined ? undefined : await readOrNull(file);
+            if (found !== undefined && found !== expected)
+                throw new ChangedMeanwhile(path, found);
+            if (content === null)
+                return rm(file, { force: true });
+            await writeFile(`${file}.kvm-tap-lab`, content);
+            await rename(`${file}.kvm-tap-lab`, file);
+        },
+        watchDirectory: (path, changed) => watchDirectory(inTree(path), changed),
+    };
+}
+
+/** A command in the host: its own processes, mounts and network, root's rights; it dies when this process lets go of it. */
+export function inHost(leader: number, argv: readonly string[]): string[] {
+    return ["nsenter", "-t", String(leader), "-m", "-u", "-i", "-n", "-p", "--",
+        "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "LC_ALL=C.UTF-8",
+        "setpriv", "--pdeathsig", "TERM", "--", ...argv];
+}
+
+function start(leader: number, argv: readonly string[]) {
+    const [program = "", ...args] = inHost(leader, argv);
+    return spawn(program, args, { stdio: "pipe" });
+}
+
+/** How a command ended: undefined if well. */
+function failure(argv: readonly string[], status: number | null, words: string): CommandError | undefined {
+    if (status === 0)
+        return undefined;
+    if (status === 127 && words.startsWith("setpriv: failed to execute"))
+        return new CommandError(argv, "not-found", null, "");
+    return new CommandError(argv, status === null ? "terminated" : null, status, words.trim());
+}
+
+function run(leader: number, argv: readonly string[], options: RunOptions = {}): Promise<string> {
+    return new Promise((resolve, reject) => {
+        const output: string[] = [];
+        stream(leader, argv, {
+            data: chunk => output.push(chunk),
+            end: error => { if (error) reject(error); else resolve(output.join("")); },
+        }, { ...options, input: options.input ?? "" });
+    });
+}
+
+function stream(leader: number, argv: readonly string[], handlers: StreamHandlers, options: RunOptions = {}): Stream {
+    const child = start(leader, argv);
+    let words = "", closed = false;
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => { if (!closed) handlers.data(chunk); });
+    child.stderr.setEncoding("utf8").on("data", (chunk: string) => { words += chunk; });
+    child.stdin.on("error", () => { /* the command did not read its input to the end */ });
+    child.on("error", error => handlers.end(new CommandError(argv, "internal-error", null, error.message)));
+    child.on("close", status => { if (!closed) handlers.end(failure(argv, status, words)); });
+    if (options.input !== undefined)
+        child.stdin.end(options.input);
+    return {
+        write: text => { child.stdin.write(text); },
+        close: () => {
+            closed = true;
+            child.kill();
+            child.unref();
+        },
+    };
+}
+
+async function readOrNull(file: string): Promise<string | null> {
+    try {
+        return await readFile(file, "utf8");
+    } catch (error) {
+        if (error instanceof Error && "code" in error && error.code === "ENOENT")
+            return null;
+        throw error;
+    }
+}
+
+/** A directory that does not exist yet is waited for in its parent. */
+function watchDirectory(directory: string, changed: () => void): { close(): void } {
+    let closed = false;
+    let watching: { close(): void } = { close: () => { /* nothing yet */ } };
+    const begin = async () => {
+        const exists = await access(directory).then(() => true, () => false);
+        if (closed)
+            return;
+        watching = exists ? watch(directory, changed) : watch(dirname(directory), () => {
+            void access(directory).then(() => { watching.close(); changed(); return begin(); }, () => { /* not yet */ });
+        });
+    };
+    void begin();
+    return { close: () => { closed = true; watching.close(); } };
+}
