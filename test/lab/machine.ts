@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { watch } from "node:fs";
 import { access, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { ChangedMeanwhile, CommandError } from "../../src/host/run.ts";
+import { ChangedMeanwhile, CommandError, ENVIRONMENT } from "../../src/host/run.ts";
 import type { Machine, RunOptions, Stream, StreamHandlers } from "../../src/host/run.ts";
 
 /**
@@ -26,25 +26,25 @@ export function labMachine(leader: () => number): Machine {
             await writeFile(`${file}.kvm-tap-lab`, content);
             await rename(`${file}.kvm-tap-lab`, file);
         },
-        watchDirectory: (path, changed) => watchDirectory(inTree(path), changed),
+        watchDirectory: (path, changed) => watchDirectory(inTree(path), file => changed(join(path, file))),
     };
 }
 
 /** A command in the host: its own processes, mounts and network, root's rights; it dies when this process lets go of it. */
 export function inHost(leader: number, argv: readonly string[]): string[] {
     return ["nsenter", "-t", String(leader), "-m", "-u", "-i", "-n", "-p", "--",
-        "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", "LC_ALL=C.UTF-8",
+        "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", ...ENVIRONMENT,
         "setpriv", "--pdeathsig", "TERM", "--", ...argv];
 }
 
-function start(leader: number, argv: readonly string[]) {
-    const [program = "", ...args] = inHost(leader, argv);
+function start(leader: number, argv: readonly string[], options: RunOptions) {
+    const [program = "", ...args] = inHost(leader, options.mixed ? ["sh", "-c", 'exec "$@" 2>&1', "sh", ...argv] : argv);
     return spawn(program, args, { stdio: "pipe" });
 }
 
 /** How a command ended: undefined if well. */
-function failure(argv: readonly string[], status: number | null, words: string): CommandError | undefined {
-    if (status === 0)
+function failure(argv: readonly string[], status: number | null, words: string, { accept = [] }: RunOptions): CommandError | undefined {
+    if (status === 0 || (status !== null && accept.includes(status)))
         return undefined;
     if (status === 127 && words.startsWith("setpriv: failed to execute"))
         return new CommandError(argv, "not-found", null, "");
@@ -54,31 +54,38 @@ function failure(argv: readonly string[], status: number | null, words: string):
 function run(leader: number, argv: readonly string[], options: RunOptions = {}): Promise<string> {
     return new Promise((resolve, reject) => {
         const output: string[] = [];
-        stream(leader, argv, {
+        const child = follow(leader, argv, {
             data: chunk => output.push(chunk),
             end: error => { if (error) reject(error); else resolve(output.join("")); },
-        }, { ...options, input: options.input ?? "" });
+        }, options);
+        child.stdin.end(options.input ?? "");
     });
 }
 
 function stream(leader: number, argv: readonly string[], handlers: StreamHandlers, options: RunOptions = {}): Stream {
-    const child = start(leader, argv);
-    let words = "", closed = false;
-    child.stdout.setEncoding("utf8").on("data", (chunk: string) => { if (!closed) handlers.data(chunk); });
-    child.stderr.setEncoding("utf8").on("data", (chunk: string) => { words += chunk; });
-    child.stdin.on("error", () => { /* the command did not read its input to the end */ });
-    child.on("error", error => handlers.end(new CommandError(argv, "internal-error", null, error.message)));
-    child.on("close", status => { if (!closed) handlers.end(failure(argv, status, words)); });
-    if (options.input !== undefined)
-        child.stdin.end(options.input);
+    let closed = false;
+    const child = follow(leader, argv, {
+        data: chunk => { if (!closed) handlers.data(chunk); },
+        end: error => { if (!closed) handlers.end(error); },
+    }, options);
     return {
         write: text => { child.stdin.write(text); },
         close: () => {
             closed = true;
             child.kill();
-            child.unref();
         },
     };
+}
+
+function follow(leader: number, argv: readonly string[], handlers: StreamHandlers, options: RunOptions) {
+    const child = start(leader, argv, options);
+    let words = "";
+    child.stdout.setEncoding("utf8").on("data", handlers.data);
+    child.stderr.setEncoding("utf8").on("data", (chunk: string) => { words += chunk; });
+    child.stdin.on("error", () => { /* the command did not read its input to the end */ });
+    child.on("error", error => handlers.end(new CommandError(argv, "internal-error", null, error.message)));
+    child.on("close", status => handlers.end(failure(argv, status, words, options)));
+    return child;
 }
 
 async function readOrNull(file: string): Promise<string | null> {
@@ -91,16 +98,16 @@ async function readOrNull(file: string): Promise<string | null> {
     }
 }
 
-/** A directory that does not exist yet is waited for in its parent. */
-function watchDirectory(directory: string, changed: () => void): { close(): void } {
+/** A directory that does not exist yet is waited for in its parent. `changed` gets the name of what changed in it. */
+function watchDirectory(directory: string, changed: (file: string) => void): { close(): void } {
     let closed = false;
     let watching: { close(): void } = { close: () => { /* nothing yet */ } };
     const begin = async () => {
         const exists = await access(directory).then(() => true, () => false);
         if (closed)
             return;
-        watching = exists ? watch(directory, changed) : watch(dirname(directory), () => {
-            void access(directory).then(() => { watching.close(); changed(); return begin(); }, () => { /* not yet */ });
+        watching = exists ? watch(directory, (_, file) => changed(file ?? "")) : watch(dirname(directory), () => {
+            void access(directory).then(() => { watching.close(); changed(""); return begin(); }, () => { /* not yet */ });
         });
     };
     void begin();
