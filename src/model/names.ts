@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Names of devices and MAC addresses: what the kernel and libvirt take, with the sentence for what they do not.
+import { msg } from "./message.ts";
+import type { Message } from "./message.ts";
+
+/**
+ * What is wrong with the name of a device that we are to make or to name in a definition. The kernel's dev_valid_name takes
+ * more (any byte but `/`, `:` and white space), but such names need quoting everywhere.
+ */
+export function deviceNameProblem(name: string): Message | undefined {
+    if (name === "")
+        return msg("Enter the name of the device.");
+    if (new TextEncoder().encode(name).length > 15)
+        return msg("The name is too long: the kernel takes 15 characters at most.");
+    if (!/^[A-Za-z0-9_.-]+$/.test(name))
+        return msg("Use only letters without accents, digits, and the characters _ . -");
+    if (/^(-.*|\.{1,2}|all|default)$/.test(name))
+        return msg("$0 cannot be a device's name: it means something else to the kernel or to commands.", name);
+    return reservedPrefixProblem(name);
+}
+
+/** libvirt drops such names from definitions without managed='no', and gives them to its own devices (virnetdev.h). */
+function reservedPrefixProblem(name: string): Message | undefined {
+    const prefix = /^(vnet|macvtap|macvlan)/.exec(name)?.[0];
+    return prefix === undefined
+        ? undefined
+        : msg("Names that begin with $0 belong to libvirt, which uses them for devices of its own. Choose another one.", prefix);
+}
+
+/** What is wrong with the MAC address of a network interface. */
+export function macProblem(mac: string): Message | undefined {
+    if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(mac))
+        return msg("A MAC address is six pairs of hexadecimal digits with colons between them, for example $0.", "52:54:00:12:34:56");
+    if (/^(00:){5}00$/.test(mac))
+        return msg("The MAC address of all zeros is no address. Choose another one.");
+    if (parseInt(mac.slice(0, 2), 16) % 2 === 1)
+        return msg("This MAC address is a multicast address: the second digit must be even.");
+    return undefined;
+}
+
+/** A MAC address as libvirt makes one for QEMU: 52:54:00 and three random bytes (virMacAddrGenerate). */
+export function randomMac(random: () => number = Math.random): string {
+    const byte = () => Math.floor(random() * 256).toString(16).padStart(2, "0");
+    return `52:54:00:${byte()}:${byte()}:${byte()}`;
+}
