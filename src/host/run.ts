@@ -14,10 +14,10 @@ export interface RunOptions {
 }
 
 /**
- * The environment of every command. C.UTF-8: output that parsers can rely on, names in any script. VIRSH_HISTSIZE: or virsh
- * would write what a page asked for into root's own history (~/.cache/libvirt/virsh/history, also without a terminal).
+ * The environment of every command. C.UTF-8: output that parsers can rely on, names in any script. The other two: `virsh` and
+ * `nft -i` keep a history of what they are told, also without a terminal, and would put ours into root's own.
  */
-export const ENVIRONMENT = ["LC_ALL=C.UTF-8", "VIRSH_HISTSIZE=0"] as const;
+export const ENVIRONMENT = ["LC_ALL=C.UTF-8", "HOME=/dev/null", "XDG_CACHE_HOME=/dev/null"] as const;
 
 /** A command that could not be started or exited with a status other than 0. */
 export class CommandError extends Error {

@@ -48,6 +48,9 @@ export interface Link {
     kind?: string;
     mac?: string;
     mtu: number;
+    /** What the kernel takes as MTU (`min_mtu`, `max_mtu`); 0: no limit. */
+    minMtu?: number;
+    maxMtu?: number;
     /** Administratively up. */
     up: boolean;
     /** For a TAP: a guest (or another process) is attached. */
@@ -64,4 +67,11 @@ export type TapDevice = Link & { tun: TunInfo };
 
 export function isTap(link: Link): link is TapDevice {
     return link.tun?.type === "tap";
+}
+
+/** Who has a TUN/TAP device open: `iff:` of `/proc/PID/fdinfo/FD` (tun.c tun_chr_show_fdinfo). */
+export interface Holder {
+    pid: number;
+    /** The program's name, `/proc/PID/comm`. */
+    program: string;
 }

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Many questions to one running process: virsh, ip and nft all read commands from standard input and answer in order. A
+// thousand definitions, a fresh look at the links or the traffic every second then cost no further process.
+import { CommandError, type Machine, type Stream } from "./run.ts";
+
+/** How a program's answers are told apart. */
+export interface Grammar {
+    /** The line to write for a command; `count` numbers the commands of this process from 1. */
+    line(command: string, count: number): string;
+    /**
+     * Where the answer to command `count` ends in `text`, at or after `from`: the position after it; -1 while it is not
+     * complete. `from` is where the last search ended (a little before, for what a chunk cut in two).
+     */
+    end(text: string, count: number, from: number): number;
+}
+
+interface Question {
+    count: number;
+    answered(text: string): void;
+    failed(error: CommandError): void;
+}
+
+export class Conversation {
+    #stream: Stream;
+    #text = "";
+    #searched = 0;
+    #count = 0;
+    #questions: Question[] = [];
+    #ended: CommandError | undefined;
+
+    /** @param ended is told when the process ended by itself, after the open questions failed */
+    constructor(machine: Machine, readonly argv: readonly string[], readonly grammar: Grammar, ended: (error: CommandError) => void) {
+        this.#stream = machine.stream(argv, {
+            data: chunk => this.#receive(chunk),
+            end: error => {
+                this.#fail(error);
+                if (this.#ended)
+                    ended(this.#ended);
+            },
+        }, { mixed: true });
+    }
+
+    /** Asks several things in one go; `answer` is called for each in order, as it comes. */
+    ask(commands: readonly string[], answer: (text: string, index: number) => void): Promise<void> {
+        if (this.#ended)
+            return Promise.reject(this.#ended);
+        return new Promise((resolve, reject) => {
+            let open = commands.length;
+            const lines = commands.map((command, index) => {
+                const count = ++this.#count;
+                this.#questions.push({
+                    count,
+                    answered: text => { answer(text, index); if (--open === 0) resolve(); },
+                    failed: reject,
+                });
+                return this.grammar.line(command, count);
+            });
+            if (open === 0)
+                return resolve();
+            this.#stream.write(lines.join(""));
+        });
+    }
+
+    /** Asks one thing. */
+    async one(command: string): Promise<string> {
+        let all = "";
+        await this.ask([command], text => { all = text; });
+        return all;
+    }
+
+    close() {
+        this.#stream.close();
+        this.#fail(new CommandError(this.argv, "cancelled", null, ""));
+    }
+
+    #receive(chunk: string) {
+        this.#text += chunk;
+        let start = 0;
+        for (let question = this.#questions[0]; question; question = this.#questions[0]) {
+            const end = this.grammar.end(this.#text, question.count, Math.max(start, this.#searched));
+            if (end < 0)
+                break;
+            this.#questions.shift();
+            const answer = this.#text.slice(start, end);
+            start = this.#searched = end;
+            question.answered(answer);
+        }
+        this.#text = this.#text.slice(start);
+        this.#searched = Math.max(0, this.#text.length - 64);
+    }
+
+    /** What the process said last explains its end: with `mixed` its errors are in the text. */
+    #fail(error: CommandError | undefined) {
+        const words = this.#text.trim();
+        this.#ended ??= new CommandError(this.argv, error?.problem ?? null, error?.exitStatus ?? 0, words || (error?.words ?? ""));
+        const questions = this.#questions;
+        this.#questions = [];
+        for (const question of questions)
+            question.failed(this.#ended);
+    }
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Links, addresses, routes and traffic, through one running `ip -batch -`: it answers each line with one line of JSON, and goes
+// on after a command that failed (-force). So looking again costs no process, not even every second.
+import type { Link, LinkAddress, Route, Traffic, TunInfo } from "../model/tap.ts";
+import { Conversation, type Grammar } from "./conversation.ts";
+import type { CommandError, Machine } from "./run.ts";
+
+export const IP = ["ip", "-force", "-details", "-statistics", "-json", "-batch", "-"] as const;
+
+/** An answer is a line of JSON, or what ip says of a line that failed (lib/utils.c do_batch). */
+export const ipGrammar: Grammar = {
+    line: command => `${command}\n`,
+    end(text, _count, from) {
+        for (let at = text.lastIndexOf("\n", from - 1) + 1, end; (end = text.indexOf("\n", at)) >= 0; at = end + 1) {
+            if (text[at] === "[" || text.startsWith("Command failed -:", at))
+                return end + 1;
+        }
+        return -1;
+    },
+};
+
+export function openIp(machine: Machine, ended: (error: CommandError) => void): Conversation {
+    return new Conversation(machine, IP, ipGrammar, ended);
+}
+
+/** What ip does not tell about a command that failed goes to standard error, right before. */
+export class IpError extends Error {
+    constructor(readonly words: string) {
+        super(words);
+        this.name = "IpError";
+    }
+}
+
+type Json = Record<string, unknown>;
+
+/** The objects of an answer; empty ones (ip prints `{}` for what it filters out) are dropped. Throws IpError for a failed command. */
+export function objectsIn(answer: string): Json[] {
+    const start = answer.startsWith("[") ? 0 : answer.indexOf("\n[") + 1;
+    if (answer[start] !== "[")
+        throw new IpError(answer.trim());
+    const list: unknown = JSON.parse(answer.slice(start));
+    return Array.isArray(list) ? list.filter((item): item is Json => isObject(item) && Object.keys(item).length > 0) : [];
+}
+
+function isObject(value: unknown): value is Json {
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function object(value: unknown): Json {
+    return isObject(value) ? value : {};
+}
+
+const text = (value: unknown) => typeof value === "string" ? value : undefined;
+const number = (value: unknown) => typeof value === "number" ? value : undefined;
+/** Names where there are any, numbers where not: ip prints an owner without a name as a number. */
+const nameOf = (value: unknown) => typeof value === "number" ? String(value) : text(value);
+
+/** An object without its undefined members. */
+function defined<T extends object>(object: { [K in keyof T]: T[K] | undefined }): T {
+    return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
+}
+
+function tunOf(info: Json): TunInfo | undefined {
+    const type = info["type"];
+    if (type !== "tap" && type !== "tun")
+        return undefined;
+    return defined<TunInfo>({
+        type,
+        persistent: info["persist"] === true,
+        multiQueue: info["multi_queue"] === true,
+        vnetHdr: info["vnet_hdr"] === true,
+        owner: nameOf(info["user"]),
+        group: nameOf(info["group"]),
+        queues: number(info["numqueues"]),
+    });
+}
+
+function trafficOf(item: Json): Traffic | undefined {
+    const stats = object(item["stats64"]);
+    const rx = object(stats["rx"]), tx = object(stats["tx"]);
+    if (!("bytes" in rx))
+        return undefined;
+    const count = (value: unknown) => number(value) ?? 0;
+    return { rxBytes: count(rx["bytes"]), txBytes: count(tx["bytes"]), rxPackets: count(rx["packets"]), txPackets: count(tx["packets"]) };
+}
+
+/** A link of `ip -d -s -j link`. Undefined for an object that is none. */
+export function linkOf(item: Json): Link | undefined {
+    const index = number(item["ifindex"]), name = text(item["ifname"]);
+    if (index === undefined || name === undefined)
+        return undefined;
+    const flags: unknown[] = Array.isArray(item["flags"]) ? item["flags"] : [];
+    const info = object(item["linkinfo"]);
+    const kind = text(info["info_kind"]);
+    return defined<Link>({
+        index, name, kind,
+        mac: item["link_type"] === "ether" ? text(item["address"]) : undefined,
+        mtu: number(item["mtu"]) ?? 0,
+        minMtu: number(item["min_mtu"]),
+        maxMtu: number(item["max_mtu"]),
+        up: flags.includes("UP"),
+        carrier: flags.includes("LOWER_UP"),
+        master: text(item["master"]),
+        addrGenMode: text(item["inet6_addr_gen_mode"]),
+        tun: kind === "tun" ? tunOf(object(info["info_data"])) : undefined,
+        traffic: trafficOf(item),
+    });
+}
+
+/** The addresses of a link of `ip -j address`. */
+export function addressesOf(item: Json): LinkAddress[] {
+    const list: unknown[] = Array.isArray(item["addr_info"]) ? item["addr_info"] : [];
+    return list.flatMap(entry => {
+        const found = object(entry);
+        const family = found["family"], address = text(found["local"]), prefix = number(found["prefixlen"]);
+        if ((family !== "inet" && family !== "inet6") || address === undefined || prefix === undefined)
+            return [];
+        return [{ family, address, prefix, scope: text(found["scope"]) ?? "global" }];
+    });
+}
+
+/** A route of `ip -d -j route show table all`; the family shows only in its addresses. */
+export function routeOf(item: Json): Route | undefined {
+    const destination = text(item["dst"]);
+    if (destination === undefined)
+        return undefined;
+    const via = object(item["via"]);
+    const gateway = text(item["gateway"]) ?? text(via["host"]);
+    const source = text(item["prefsrc"]);
+    const inet6 = [destination, source, text(item["gateway"])].some(address => address?.includes(":")) || "pref" in item;
+    return defined<Route>({
+        family: inet6 ? "inet6" : "inet",
+        destination,
+        type: text(item["type"]) ?? "unicast",
+        table: nameOf(item["table"]) ?? "main",
+        device: text(item["dev"]),
+        gateway, source,
+        protocol: nameOf(item["protocol"]),
+        metric: number(item["metric"]),
+    });
+}
+
+/** The network of the host, as read in one go. */
+export interface Network {
+    links: readonly Link[];
+    addresses: ReadonlyMap<string, readonly LinkAddress[]>;
+    routes: readonly Route[];
+}
+
+/**
+ * Links are asked for first: ip keeps the names of links between commands and learns changed ones only from a list of links.
+ * `link` and `address` both, since only the first tells `addrgenmode`.
+ */
+const COMMANDS = ["link show", "address show", "route show table all"] as const;
+
+export async function readNetwork(ip: Conversation): Promise<Network> {
+    const answers: Json[][] = [];
+    const failures: unknown[] = [];
+    await ip.ask(COMMANDS, answer => {
+        try {
+            answers.push(objectsIn(answer));
+        } catch (error) {
+            failures.push(error);
+        }
+    });
+    if (failures.length > 0)
+        throw failures[0];
+    const [links = [], addresses = [], routes = []] = answers;
+    return {
+        links: links.map(linkOf).filter(link => link !== undefined),
+        addresses: new Map(addresses.map(item => [text(item["ifname"]) ?? "", addressesOf(item)])),
+        routes: routes.map(routeOf).filter(route => route !== undefined),
+    };
+}
+
+/** Only the links, with their counters. */
+export async function readLinks(ip: Conversation): Promise<Link[]> {
+    return objectsIn(await ip.one("link show")).map(linkOf).filter(link => link !== undefined);
+}

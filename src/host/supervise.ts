@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// A stream that should go on for ever, and what to do when it does not.
+import { CommandError, type Machine, type Stream } from "./run.ts";
+
+/** After an end: tried again after these milliseconds, then only when somebody says that something changed (`retry`). */
+const DELAYS = [100, 400, 1500, 5000] as const;
+/** A stream that lived this long has worked: the delays begin again. Also how long after its start `settled` comes. */
+const SETTLED = 1000;
+
+export interface Supervised {
+    line(line: string): void;
+    /** It was started (again). */
+    opened(): void;
+    /** A second after each start: what happened before the command was listening is to be read now. */
+    settled(): void;
+    /** It ended. Without `again` nothing more is tried until `retry`. */
+    ended(error: CommandError, again: boolean): void;
+}
+
+export class Supervise {
+    #stream: Stream | undefined;
+    #timer: ReturnType<typeof setTimeout> | undefined;
+    #settling: ReturnType<typeof setTimeout> | undefined;
+    #attempts = 0;
+    #closed = false;
+
+    constructor(readonly machine: Machine, readonly argv: readonly string[], readonly handlers: Supervised) {
+        this.#open();
+    }
+
+    /** Something changed that may let the command work: it is tried again now, unless it runs. */
+    retry() {
+        if (this.#stream || this.#closed)
+            return;
+        this.#attempts = 0;
+        clearTimeout(this.#timer);
+        this.#open();
+    }
+
+    /** Ends the command, if it runs, and starts it again: with other rights, for example. */
+    restart() {
+        this.#stop();
+        this.retry();
+    }
+
+    close() {
+        this.#closed = true;
+        this.#stop();
+    }
+
+    #stop() {
+        clearTimeout(this.#timer);
+        clearTimeout(this.#settling);
+        this.#stream?.close();
+        this.#stream = undefined;
+    }
+
+    #open() {
+        let rest = "";
+        this.#stream = this.machine.stream(this.argv, {
+            data: chunk => {
+                const lines = (rest + chunk).split("\n");
+                rest = lines.pop() ?? "";
+                for (const line of lines)
+                    this.handlers.line(line);
+            },
+            end: error => this.#ended(error ?? new CommandError(this.argv, null, 0, "")),
+        });
+        this.#settling = setTimeout(() => {
+            this.#attempts = 0;
+            this.handlers.settled();
+        }, SETTLED);
+        this.handlers.opened();
+    }
+
+    #ended(error: CommandError) {
+        clearTimeout(this.#settling);
+        this.#stream = undefined;
+        const delay = error.problem === "not-found" ? undefined : DELAYS[this.#attempts++];
+        if (delay !== undefined)
+            this.#timer = setTimeout(() => this.#open(), delay);
+        this.handlers.ended(error, delay !== undefined);
+    }
+}

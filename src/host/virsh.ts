@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Guests, through one running `virsh`. Its answers are delimited by its own `echo`; a command that fails says so in its own
+// answer and the next goes on. Guests are named by UUID only: virsh's quoting applies to what it is told.
+import { guestOf, type Guest, type GuestReading, type GuestState } from "../model/guest.ts";
+import { msg } from "../model/message.ts";
+import type { Libvirt } from "../model/snapshot.ts";
+import { Conversation, type Grammar } from "./conversation.ts";
+import type { CommandError, Machine } from "./run.ts";
+
+export const VIRSH = ["virsh", "-q", "-c", "qemu:///system"] as const;
+
+/** The mark is written in two halves, so that the command as virsh echoes it is no mark; the token keeps guests from faking one. */
+export function virshGrammar(token: string): Grammar {
+    return {
+        line: (command, count) => `${command}\necho 'kvm-''tap:${token}:${count}:'\n`,
+        end(text, count, from) {
+            const mark = `kvm-tap:${token}:${count}:`;
+            const at = text.indexOf(mark, from);
+            return at < 0 ? -1 : at + mark.length;
+        },
+    };
+}
+
+export function openVirsh(machine: Machine, ended: (error: CommandError) => void): Conversation {
+    return new Conversation(machine, VIRSH, virshGrammar(Math.random().toString(36).slice(2)), ended);
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/gm;
+
+/** The UUIDs in the answer to `list --uuid`. */
+export function uuidsIn(answer: string): string[] {
+    return answer.match(UUID) ?? [];
+}
+
+/** The errors in an answer, without those that virsh tells of a connection it has already made again. */
+export function errorsIn(answer: string): string {
+    return [...answer.matchAll(/^(?:virsh [#>] )?error: (.*)$/gm)]
+        .map(match => match[1] ?? "")
+        .filter(line => !/^(Disconnected from|Reconnected to) /.test(line))
+        .join("\n");
+}
+
+/** The definition in the answer to `dumpxml`; undefined where it failed. */
+export function definitionIn(answer: string): string | undefined {
+    const start = answer.search(/^<domain[\s>]/m);
+    const end = answer.lastIndexOf("</domain>");
+    return start < 0 || end < start ? undefined : `${answer.slice(start, end)}</domain>\n`;
+}
+
+/** The answers to `version --daemon` (virsh.c cmdVersion). Undefined where the daemon did not tell. */
+export function versionIn(answer: string): Libvirt | undefined {
+    const version = /^Running against daemon: (\S+)$/m.exec(answer)?.[1];
+    const hypervisor = /^Running hypervisor: (.+) (\S+)$/m.exec(answer);
+    const driver = hypervisor?.[1] ?? /^Using API: (.+) \S+$/m.exec(answer)?.[1];
+    if (version === undefined || driver === undefined)
+        return undefined;
+    return { version, driver, ...hypervisor?.[2] && { hypervisorVersion: hypervisor[2] } };
+}
+
+/** What `dominfo` says of one guest (virsh-domain-monitor.c cmdDominfo). Undefined: there is no such guest. */
+export function infoIn(answer: string, uuid: string): GuestReading | undefined {
+    const field = (name: string) => new RegExp(`^${name}: +(.*)$`, "m").exec(answer)?.[1];
+    const state = field("State");
+    if (state === undefined)
+        return undefined;
+    const name = field("Name");
+    return {
+        uuid,
+        state: stateOf(state),
+        persistent: field("Persistent") === "yes",
+        autostart: field("Autostart") === "enable",
+        managedSave: field("Managed save") === "yes",
+        ...name !== undefined && { name },
+    };
+}
+
+/** virshDomainStateTypeToString; "idle" is an old word for running. */
+function stateOf(word: string): GuestState {
+    switch (word) {
+        case "running": case "idle": return "running";
+        case "paused": return "paused";
+        case "shut off": return "off";
+        default: return "other";
+    }
+}
+
+const LISTS = {
+    all: "list --all --uuid",
+    active: "list --uuid",
+    running: "list --uuid --state-running",
+    paused: "list --uuid --state-paused",
+    persistent: "list --all --uuid --persistent",
+    autostart: "list --all --uuid --autostart",
+    managedSave: "list --all --uuid --with-managed-save",
+} as const;
+
+type Lists = Record<keyof typeof LISTS, ReadonlySet<string>>;
+
+/** Which guests there are and how they are. Throws the words of virsh where the list itself cannot be had. */
+async function readLists(virsh: Conversation): Promise<Lists> {
+    const answers: string[] = [];
+    await virsh.ask(Object.values(LISTS), text => answers.push(text));
+    const errors = answers.map(errorsIn).filter(words => words !== "");
+    if (errors.length > 0)
+        throw new LibvirtError(errors[0] ?? "");
+    const entries = Object.keys(LISTS).map((key, index) => [key, new Set(uuidsIn(answers[index] ?? ""))]);
+    return Object.fromEntries(entries) as Lists;
+}
+
+/** libvirt's own words for what it could not do. */
+export class LibvirtError extends Error {
+    constructor(readonly words: string) {
+        super(words);
+        this.name = "LibvirtError";
+    }
+}
+
+function readingOf(uuid: string, lists: Lists): GuestReading {
+    const state = lists.running.has(uuid) ? "running" : lists.paused.has(uuid) ? "paused" : lists.active.has(uuid) ? "other" : "off";
+    return {
+        uuid, state,
+        persistent: lists.persistent.has(uuid),
+        autostart: lists.autostart.has(uuid),
+        managedSave: lists.managedSave.has(uuid),
+    };
+}
+
+/** The commands that dump what a guest has: the live definition while it is active, the configured one if it is persistent. */
+function dumpsOf(reading: GuestReading): ("live" | "configured")[] {
+    return [...reading.state === "off" ? [] : ["live" as const], ...reading.persistent ? ["configured" as const] : []];
+}
+
+/** Reads the definitions of many guests in one go; `ready` gets each guest as soon as its last definition is there. */
+async function readDefinitions(virsh: Conversation, readings: readonly GuestReading[], ready: (guest: Guest) => void) {
+    const work = readings.flatMap(reading => {
+        const dumps = dumpsOf(reading);
+        return dumps.map((which, index) => ({ reading, which, last: index === dumps.length - 1 }));
+    });
+    const commands = work.map(({ reading, which }) => `dumpxml ${which === "live" ? "" : "--inactive "}${reading.uuid}`);
+    let current: GuestReading | undefined;
+    await virsh.ask(commands, (answer, index) => {
+        const item = work[index];
+        if (!item)
+            return;
+        current = current?.uuid === item.reading.uuid ? current : { ...item.reading };
+        const xml = definitionIn(answer);
+        if (xml === undefined)
+            current.problem = msg("libvirt does not show the definition of this guest: $0", errorsIn(answer));
+        else
+            current[item.which] = xml;
+        if (item.last)
+            ready(guestOf(current));
+    });
+}
+
+/** All guests of the host, in libvirt's order. */
+export async function readGuests(virsh: Conversation): Promise<Guest[]> {
+    const lists = await readLists(virsh);
+    const guests: Guest[] = [];
+    await readDefinitions(virsh, [...lists.all].map(uuid => readingOf(uuid, lists)), guest => guests.push(guest));
+    return guests;
+}
+
+/** Some guests, read again. Those that libvirt no longer knows are left out. */
+export async function readSome(virsh: Conversation, uuids: readonly string[]): Promise<Map<string, Guest>> {
+    const readings: GuestReading[] = [];
+    await virsh.ask(uuids.map(uuid => `dominfo ${uuid}`), (answer, index) => {
+        const reading = infoIn(answer, uuids[index] ?? "");
+        if (reading)
+            readings.push(reading);
+    });
+    const guests = new Map<string, Guest>();
+    await readDefinitions(virsh, readings, guest => guests.set(guest.uuid, guest));
+    return guests;
+}
+
+/** The UUIDs of all guests: to find those that appeared. */
+export async function readUuids(virsh: Conversation): Promise<string[]> {
+    return uuidsIn(await virsh.one(LISTS.all));
+}
+
+/** The running libvirt, without its package. Throws libvirt's words. */
+export async function readVersion(virsh: Conversation): Promise<Libvirt> {
+    const answer = await virsh.one("version --daemon");
+    const version = versionIn(answer);
+    if (!version)
+        throw new LibvirtError(errorsIn(answer) || answer.trim());
+    return version;
+}
+
+/** A line of `virsh event --all --loop`: which guest, by name, and which event. */
+export interface GuestEvent {
+    event: string;
+    guest: string;
+    detail: string;
+}
+
+/** virsh-domain-event.c: `event 'lifecycle' for domain 'charon': Stopped Destroyed`; the name may hold anything. */
+export function eventIn(line: string): GuestEvent | undefined {
+    const match = /event '([^']*)' for domain '(.*)'(?:: ?(.*))?$/.exec(line);
+    return match ? { event: match[1] ?? "", guest: match[2] ?? "", detail: match[3] ?? "" } : undefined;
+}
