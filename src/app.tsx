@@ -2,7 +2,7 @@
 // The frame of the page: tabs, versions, and what concerns all of it. `App` connects it to the host, `Page` draws it.
 import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import type { ReactNode } from "react";
-import type { Libvirt, Reading, Snapshot } from "./model/snapshot.ts";
+import { NOTHING_READ, type Libvirt, type Reading, type Snapshot } from "./model/snapshot.ts";
 import { AccessContext, accessExplained, useAccess, useCockpitAccess, type Access } from "./ui/access.tsx";
 import { ExecuteContext, type Execute } from "./ui/executor.ts";
 import { hrefTo, useLocation } from "./ui/location.ts";
@@ -91,12 +91,6 @@ export function Page({ snapshot, access, execute }: PageProps) {
     );
 }
 
-const nothingRead: Snapshot = {
-    libvirt: { state: "reading" }, guests: { state: "reading" }, links: { state: "reading" }, addresses: { state: "reading" },
-    routes: { state: "reading" }, units: { state: "reading" }, files: { state: "reading" }, natTable: { state: "reading" },
-    hook: { state: "reading" }, history: { state: "reading" },
-};
-
 export function App() {
-    return <Page snapshot={nothingRead} access={useCockpitAccess()} execute={() => Promise.reject(new Error("not yet"))} />;
+    return <Page snapshot={NOTHING_READ} access={useCockpitAccess()} execute={() => Promise.reject(new Error("not yet"))} />;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Text files in one process: ours, and those of others that make devices at boot. And the dates of what decides by its presence:
 // enabled units and libvirt's hooks.
-import type { HookState, HostFile } from "../model/snapshot.ts";
+import type { HookState, HostFile, Profile } from "../model/snapshot.ts";
+import type { Holder } from "../model/tap.ts";
 import type { Machine } from "./run.ts";
 
 /** Directories and files whose text is read whole. NetworkManager's profiles are not among them: they hold passwords. */
@@ -38,13 +39,17 @@ const HOOKS = "/etc/libvirt/hooks";
 /** Written by libvirt's QEMU driver when it starts (virQEMUDriver, qemuStateInitialize). */
 const STARTED = "/run/libvirt/qemu/driver.pid";
 const OUR_HOOK = `${HOOKS}/qemu.d/50-kvm-tap`;
-/** Our hook touches it whenever libvirt calls it: proof that the running daemon has seen the hook. */
-const CALLED = "/run/kvm-tap/hook-called";
+/** Our hook notes here which guests start and stop: changed after the daemon started, it proves that the daemon calls the hook. */
+const CALLED = "/run/kvm-tap/guests";
+
+/** The directories of NetworkManager's profiles. They hold passwords: only the lines asked for below leave the host. */
+export const PROFILE_PLACES = ["/etc/NetworkManager/system-connections", "/run/NetworkManager/system-connections"] as const;
 
 const FIND = [
-    "find", "/etc/systemd/system", HOOKS, STARTED, CALLED, "-maxdepth", "2",
-    "(", "-path", "/etc/systemd/system/*.wants/kvm-tap*", "-o", "-path", `${HOOKS}/*`, "-o", "-path", "/run/*", ")",
-    "-printf", "%m %T@ %C@ %p\\n",
+    "find", "/etc/systemd/system", HOOKS, STARTED, CALLED, ...PROFILE_PLACES, "-maxdepth", "2",
+    "(", "-path", "/etc/systemd/system/*.wants/kvm-tap*", "-o", "-path", `${HOOKS}/*`, "-o", "-path", STARTED, "-o", "-path", CALLED, ")",
+    "-printf", "%m %T@ %C@ %p\\n", "-o",
+    "-name", "*.nmconnection", "-exec", "grep", "-sHE", "^(type|interface-name|autoconnect)=", "{}", "+",
 ] as const;
 
 /** The lines of the command above. */
@@ -55,15 +60,39 @@ export function entriesIn(output: string): Map<string, Entry> {
     return entries;
 }
 
-/** Enabled units of ours by name, and the hook. */
+/** Profiles by the interface they name, from the lines of the command above; the first `type=` is that of `[connection]`. */
+export function profilesIn(output: string): Map<string, Profile> {
+    const files = new Map<string, Map<string, string>>();
+    for (const [, path = "", key = "", value = ""] of output.matchAll(/^(\/.*\.nmconnection):([a-z-]+)=(.*)$/gm)) {
+        const keys = files.get(path) ?? new Map<string, string>();
+        files.set(path, keys);
+        if (!keys.has(key))
+            keys.set(key, value.trim());
+    }
+    const profiles = new Map<string, Profile>();
+    for (const [path, keys] of files) {
+        const name = keys.get("interface-name");
+        if (name)
+            profiles.set(name, { path, type: keys.get("type") ?? "", autoconnect: keys.get("autoconnect") !== "false" });
+    }
+    return profiles;
+}
+
+/** Enabled units of ours by name, the hook, and NetworkManager's profiles. */
 export interface Presence {
     enabled: ReadonlySet<string>;
     hook: HookState;
+    profiles: ReadonlyMap<string, Profile>;
 }
 
-export function presenceIn(entries: ReadonlyMap<string, Entry>): Presence {
-    const enabled = [...entries.keys()].filter(path => path.startsWith("/etc/systemd/system/"));
-    return { enabled: new Set(enabled.map(path => path.slice(path.lastIndexOf("/") + 1))), hook: hookState(entries) };
+export function presenceIn(output: string): Presence {
+    const entries = entriesIn(output);
+    const wanted = [...entries.keys()].filter(path => path.startsWith("/etc/systemd/system/"));
+    return {
+        enabled: new Set(wanted.map(path => path.slice(path.lastIndexOf("/") + 1))),
+        hook: hookState(entries),
+        profiles: profilesIn(output),
+    };
 }
 
 /**
@@ -89,5 +118,32 @@ function isQemuHook(entry: Entry): boolean {
 }
 
 export async function readPresence(machine: Machine): Promise<Presence> {
-    return presenceIn(entriesIn(await machine.run(FIND, { accept: [1] })));
+    return presenceIn(await machine.run(FIND, { accept: [1] }));
+}
+
+/** All programs, by `/proc/PID/exe`, and in one further process the TUN/TAP device behind each open file that has one. */
+const HOLDERS = [
+    "find", "/proc", "-maxdepth", "3", "-regextype", "posix-extended",
+    "(", "-regex", "/proc/[^0-9].*|/proc/[0-9]+/(attr|fd|map_files|net|ns|task)", "-prune", ")", "-o",
+    "(", "-regex", "/proc/[0-9]+/exe", "-printf", "%p %l\\n", ")", "-o",
+    "-regex", "/proc/[0-9]+/fdinfo/[0-9]+", "-exec", "grep", "-sH", "^iff:", "{}", "+",
+] as const;
+
+/** Who holds which device (tun.c tun_chr_show_fdinfo: `iff:`, a tab, the name), from the lines of the command above. */
+export function holdersIn(output: string): Map<string, Holder[]> {
+    const programs = new Map<string, string>();
+    for (const [, pid = "", path = ""] of output.matchAll(/^\/proc\/(\d+)\/exe (.*)$/gm))
+        programs.set(pid, path.replace(/ \(deleted\)$/, "").replace(/^.*\//, ""));
+    const holders = new Map<string, Holder[]>();
+    for (const [, pid = "", name = ""] of output.matchAll(/^\/proc\/(\d+)\/fdinfo\/\d+:iff:\s*(\S+)$/gm)) {
+        const known = holders.get(name) ?? [];
+        holders.set(name, known);
+        if (!known.some(holder => holder.pid === Number(pid)))
+            known.push({ pid: Number(pid), program: programs.get(pid) ?? "" });
+    }
+    return holders;
+}
+
+export async function readHolders(machine: Machine): Promise<Map<string, Holder[]>> {
+    return holdersIn(await machine.run(HOLDERS, { accept: [1] }));
 }

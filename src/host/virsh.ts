@@ -174,9 +174,15 @@ export async function readSome(virsh: Conversation, uuids: readonly string[]): P
     return guests;
 }
 
-/** The UUIDs of all guests: to find those that appeared. */
-export async function readUuids(virsh: Conversation): Promise<string[]> {
-    return uuidsIn(await virsh.one(LISTS.all));
+/** The UUIDs of guests that appeared, vanished or are not as they were known: seven lists instead of all definitions. */
+export async function readChanged(virsh: Conversation, known: ReadonlyMap<string, Guest>): Promise<string[]> {
+    const lists = await readLists(virsh);
+    const differs = (uuid: string) => {
+        const guest = known.get(uuid), now = readingOf(uuid, lists);
+        return !guest || guest.state !== now.state || guest.persistent !== now.persistent || guest.autostart !== now.autostart ||
+            guest.managedSave !== now.managedSave;
+    };
+    return [...[...lists.all].filter(differs), ...[...known.keys()].filter(uuid => !lists.all.has(uuid))];
 }
 
 /** The running libvirt, without its package. Throws libvirt's words. */

@@ -2,7 +2,7 @@
 // All that was read of the host, immutable. Each part says for itself whether it has been read.
 import type { Guest } from "./guest.ts";
 import type { Message } from "./message.ts";
-import type { Link, LinkAddress, Route } from "./tap.ts";
+import type { Holder, Link, LinkAddress, Route } from "./tap.ts";
 
 /** A part of the host: not read yet, read, or not readable (with our sentence and the tool's own words). */
 export type Reading<T> =
@@ -45,6 +45,14 @@ export interface HistoryEntry {
     user?: string;
 }
 
+/** A NetworkManager connection profile, as far as it names a link. */
+export interface Profile {
+    path: string;
+    /** `tun`, `ethernet` … */
+    type: string;
+    autoconnect: boolean;
+}
+
 /** The libvirt hook that makes lost devices again (pkg/host). */
 export interface HookState {
     installed: boolean;
@@ -52,17 +60,56 @@ export interface HookState {
     inEffect: boolean | "unknown";
 }
 
+/** The streams that tell what changes: of libvirt, of the kernel's network, of nftables, of the journal. */
+export type StreamName = "libvirt" | "network" | "nat" | "history";
+
+/** Without its stream a part is as old as its last reading. */
+export type StreamState =
+    | { state: "live" }
+    /** It ended; `again`: it will be started again by itself. */
+    | { state: "interrupted"; words: string; again: boolean };
+
 export interface Snapshot {
+    /** Administrative access, as far as it is known. */
+    access: "admin" | "limited" | "unknown";
+    streams: Readonly<Record<StreamName, StreamState>>;
     libvirt: Reading<Libvirt>;
     guests: Reading<readonly Guest[]>;
     links: Reading<readonly Link[]>;
     addresses: Reading<ReadonlyMap<string, readonly LinkAddress[]>>;
     routes: Reading<readonly Route[]>;
     units: Reading<ReadonlyMap<string, DeviceUnit>>;
-    /** `/etc/kvm-tap/NAME.tap` and `/etc/sysctl.d/60-kvm-tap*.conf`, `/etc/kvm-tap/nat.nft`, by path. */
+    /** ActiveState by name of our other units, of libvirt's, of network managers and firewalls; those systemd does not know are absent. */
+    services: Reading<ReadonlyMap<string, string>>;
+    /** Names of our units that are enabled. */
+    enabled: Reading<ReadonlySet<string>>;
+    /**
+     * By path: all in `/etc/kvm-tap` (`NAME.tap`, `nat.nft`), `/etc/sysctl.d`, `/etc/network/interfaces` and `interfaces.d`,
+     * `/etc/systemd/network` and `/run/systemd/network`. Empty files do not show.
+     */
     files: Reading<ReadonlyMap<string, HostFile>>;
     /** Table `inet kvm_tap` as `nft -j list table` prints it; null when there is none. */
     natTable: Reading<unknown>;
+    /** Links that a NetworkManager profile makes or configures, by interface name: the profile's path and type. */
+    profiles: Reading<ReadonlyMap<string, Profile>>;
+    /** Who has a TUN/TAP device open, by device. Read only for those who ask (`HostWatch.show`). */
+    holders: Reading<ReadonlyMap<string, readonly Holder[]>>;
     hook: Reading<HookState>;
     history: Reading<readonly HistoryEntry[]>;
 }
+
+/** The value of a part that was read; undefined while it is not, or could not be. */
+export function valueOf<T>(reading: Reading<T>): T | undefined {
+    return reading.state === "read" ? reading.value : undefined;
+}
+
+const READING = { state: "reading" } as const;
+const LIVE = { state: "live" } as const;
+
+/** Before anything was read. */
+export const NOTHING_READ: Snapshot = {
+    access: "unknown",
+    streams: { libvirt: LIVE, network: LIVE, nat: LIVE, history: LIVE },
+    libvirt: READING, guests: READING, links: READING, addresses: READING, routes: READING, units: READING, services: READING,
+    enabled: READING, files: READING, natTable: READING, profiles: READING, holders: READING, hook: READING, history: READING,
+};

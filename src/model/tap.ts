@@ -72,6 +72,6 @@ export function isTap(link: Link): link is TapDevice {
 /** Who has a TUN/TAP device open: `iff:` of `/proc/PID/fdinfo/FD` (tun.c tun_chr_show_fdinfo). */
 export interface Holder {
     pid: number;
-    /** The program's name, `/proc/PID/comm`. */
+    /** The program's file name, from `/proc/PID/exe`; empty where that is hidden. */
     program: string;
 }

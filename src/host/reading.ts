@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What a part of the snapshot says when it cannot be read: our sentence, and the tool's own words under it.
+import { msg, type Message } from "../model/message.ts";
+import type { Reading, Snapshot } from "../model/snapshot.ts";
+import { CommandError } from "./run.ts";
+
+/** Some of a snapshot; of the streams, some too. */
+export type Part = Omit<Partial<Snapshot>, "streams"> & { streams?: Partial<Snapshot["streams"]> };
+
+/** Takes what was read into the snapshot. */
+export type Update = (part: Part) => void;
+
+export function read<T>(value: T): Reading<T> {
+    return { state: "read", value };
+}
+
+/** The words of a tool in an error of any kind. */
+export function wordsOf(error: unknown): string {
+    if (error instanceof CommandError)
+        return error.words || (error.problem ?? `exit status ${error.exitStatus}`);
+    if (error instanceof Error)
+        return "words" in error && typeof error.words === "string" ? error.words : error.message;
+    return String(error);
+}
+
+const DENIED =
+    /permission denied|not permitted|must be root|access denied|authentication (unavailable|failed|required)|polkit|user runtime directory/i;
+
+export interface Sentences {
+    /** The program is not there: what to install. */
+    missing: Message;
+    /** Anything else that went wrong. */
+    failed: Message;
+}
+
+/** A part that could not be read, told by its cause. */
+export function failed(error: unknown, sentences: Sentences): { state: "failed"; says: Message; words: string } {
+    const words = wordsOf(error);
+    if (error instanceof CommandError && error.problem === "not-found")
+        return { state: "failed", says: sentences.missing, words };
+    if (error instanceof CommandError && error.problem === "access-denied" || DENIED.test(words))
+        return { state: "failed", says: msg("This cannot be read without administrative access."), words };
+    return { state: "failed", says: sentences.failed, words };
+}

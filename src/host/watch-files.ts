@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The part of the snapshot that lies in files and in systemd: read again when a watched directory changes.
+import { msg } from "../model/message.ts";
+import { Coalesce } from "./coalesce.ts";
+import { PROFILE_PLACES, readFiles, readPresence, TEXT_PLACES, type Presence } from "./files.ts";
+import { failed, read, type Update } from "./reading.ts";
+import type { Machine } from "./run.ts";
+import { deviceUnits, readActiveUnits } from "./systemd.ts";
+
+/** systemd keeps a link `invocation:UNIT` here for each unit that is active: made at a start, removed at a stop or failure. */
+const RUNNING_UNITS = "/run/systemd/units";
+const PRESENCE_PLACES = [
+    "/etc/systemd/system/multi-user.target.wants", "/etc/libvirt/hooks", "/etc/libvirt/hooks/qemu.d", ...PROFILE_PLACES,
+] as const;
+
+const FILES = { missing: msg("grep is not installed."), failed: msg("The files in /etc/kvm-tap cannot be read.") };
+const UNITS = { missing: msg("systemctl is not installed."), failed: msg("The state of the units kvm-tap@… cannot be read.") };
+
+export class FileWatch {
+    #active: ReadonlyMap<string, string> = new Map();
+    #presence: Presence | undefined;
+    #files = new Coalesce(() => this.#readFiles());
+    #units = new Coalesce(() => this.#readUnits());
+    #presences = new Coalesce(() => this.#readPresence());
+    #watches: { close(): void }[];
+
+    constructor(readonly machine: Machine, readonly update: Update) {
+        this.#watches = [
+            // The directory of /etc/network/interfaces, a file.
+            ...[...TEXT_PLACES.filter(place => place !== "/etc/network/interfaces"), "/etc/network"].map(place =>
+                machine.watchDirectory(place, () => this.#files.request())),
+            ...PRESENCE_PLACES.map(place => machine.watchDirectory(place, () => {
+                this.#presences.request();
+                this.#units.request();
+            })),
+            machine.watchDirectory(RUNNING_UNITS, path => {
+                if (path.includes("kvm-tap"))
+                    this.#units.request();
+            }),
+        ];
+        this.readAll();
+    }
+
+    readAll() {
+        this.#files.request();
+        this.#units.request();
+        this.#presences.request();
+    }
+
+    /** libvirt was restarted: whether it knows the hook may have changed. */
+    readHook() {
+        this.#presences.request();
+    }
+
+    close() {
+        for (const part of [this.#files, this.#units, this.#presences, ...this.#watches])
+            part.close();
+    }
+
+    async #readFiles() {
+        try {
+            this.update({ files: read(await readFiles(this.machine)) });
+        } catch (error) {
+            this.update({ files: failed(error, FILES) });
+        }
+    }
+
+    async #readUnits() {
+        try {
+            this.#active = await readActiveUnits(this.machine);
+            this.#tellUnits();
+        } catch (error) {
+            const reading = failed(error, UNITS);
+            this.update({ units: reading, services: reading });
+        }
+    }
+
+    async #readPresence() {
+        try {
+            this.#presence = await readPresence(this.machine);
+            const { enabled, hook, profiles } = this.#presence;
+            this.update({ enabled: read(enabled), hook: read(hook), profiles: read(profiles) });
+            this.#tellUnits();
+        } catch (error) {
+            const reading = failed(error, FILES);
+            this.update({ enabled: reading, hook: reading, profiles: reading });
+        }
+    }
+
+    /** A unit is what is active and what is enabled: told when both are known. */
+    #tellUnits() {
+        if (!this.#presence || this.#active.size === 0)
+            return;
+        const services = new Map([...this.#active].filter(([unit]) => !unit.startsWith("kvm-tap@")));
+        this.update({ units: read(deviceUnits(this.#active, this.#presence.enabled)), services: read(services) });
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// libvirt's part of the snapshot: all definitions once, then only the guests that an event or a changed file names.
+import type { Guest } from "../model/guest.ts";
+import { msg } from "../model/message.ts";
+import type { Libvirt } from "../model/snapshot.ts";
+import { Coalesce } from "./coalesce.ts";
+import type { Conversation } from "./conversation.ts";
+import { failed, read, wordsOf, type Update } from "./reading.ts";
+import { CommandError, type Machine } from "./run.ts";
+import { Supervise } from "./supervise.ts";
+import { eventIn, openVirsh, readChanged, readGuests, readSome, readVersion } from "./virsh.ts";
+
+const EVENTS = ["virsh", "-q", "-c", "qemu:///system", "event", "--all", "--loop"] as const;
+
+/**
+ * Where libvirt keeps what it sends no event for: definitions (9.0 announces no `--config` change), autostart, saved states; and
+ * the state of running guests. Each file is named after its guest.
+ */
+const PLACES = [
+    "/etc/libvirt/qemu", "/etc/libvirt/qemu/autostart", "/var/lib/libvirt/qemu/save", "/run/libvirt/qemu",
+] as const;
+/** Its sockets appear here when it starts. */
+const SOCKETS = "/run/libvirt";
+
+const SENTENCES = {
+    missing: msg("virsh is not installed. Install the package libvirt-clients (Debian) or libvirt-client (Fedora)."),
+    failed: msg("libvirt cannot be reached. Start it with “systemctl start libvirtd” or “systemctl start virtqemud”."),
+};
+
+/** The version of libvirt's package: dpkg's, else rpm's, else none. */
+export async function readPackageVersion(machine: Machine): Promise<string | undefined> {
+    const name = "libvirt-daemon-driver-qemu";
+    for (const argv of [["dpkg-query", "-W", "-f=${Version}", name], ["rpm", "-q", "--qf=%{VERSION}-%{RELEASE}", name]]) {
+        try {
+            return await machine.run(argv);
+        } catch (error) {
+            if (!(error instanceof CommandError))
+                throw error;
+        }
+    }
+    return undefined;
+}
+
+export class GuestWatch {
+    #virsh: Conversation | undefined;
+    #guests = new Map<string, Guest>();
+    #everything = true;
+    #lists = false;
+    #some = new Set<string>();
+    #work = new Coalesce(() => this.#refresh());
+    #events: Supervise;
+    #watches: { close(): void }[];
+
+    constructor(readonly machine: Machine, readonly update: Update) {
+        this.#events = new Supervise(machine, EVENTS, {
+            line: line => this.#event(line),
+            opened: () => {
+                this.update({ streams: { libvirt: { state: "live" } } });
+                this.readAll();
+            },
+            settled: () => this.#check(),
+            ended: (error, again) => {
+                this.update({ streams: { libvirt: { state: "interrupted", words: wordsOf(error), again } } });
+                this.readAll();
+            },
+        });
+        this.#watches = [
+            ...PLACES.map(place => machine.watchDirectory(place, path => this.#file(path))),
+            machine.watchDirectory(SOCKETS, () => this.#events.retry()),
+        ];
+    }
+
+    /** Everything again: libvirt was restarted, access was gained, or somebody asks. */
+    readAll() {
+        this.#everything = true;
+        this.#work.request();
+    }
+
+    /** With other rights from now on. */
+    restart() {
+        this.#virsh?.close();
+        this.#virsh = undefined;
+        this.#events.restart();
+    }
+
+    retry() {
+        this.#events.retry();
+        this.readAll();
+    }
+
+    close() {
+        this.#work.close();
+        this.#events.close();
+        this.#virsh?.close();
+        for (const watch of this.#watches)
+            watch.close();
+    }
+
+    #event(line: string) {
+        const event = eventIn(line);
+        if (event)
+            this.#changed(event.guest);
+    }
+
+    #file(path: string) {
+        const name = /([^/]+)\.(?:xml|save)$/.exec(path)?.[1];
+        if (name !== undefined)
+            this.#changed(name);
+    }
+
+    #changed(name: string) {
+        const known = [...this.#guests.values()].find(guest => guest.name === name);
+        if (known)
+            this.#some.add(known.uuid);
+        else
+            this.#lists = true;
+        this.#work.request();
+    }
+
+    /** Compares the lists, in case something was missed. */
+    #check() {
+        this.#lists = true;
+        this.#work.request();
+    }
+
+    #open(): Conversation {
+        this.#virsh ??= openVirsh(this.machine, () => { this.#virsh = undefined; });
+        return this.#virsh;
+    }
+
+    async #refresh() {
+        const everything = this.#everything, lists = this.#lists, some = this.#some;
+        this.#everything = this.#lists = false;
+        this.#some = new Set();
+        try {
+            if (everything)
+                await this.#readEverything();
+            else
+                await this.#readSome(lists, some);
+        } catch (error) {
+            if (error instanceof CommandError && error.problem === "cancelled")
+                return;
+            const reading = failed(error, SENTENCES);
+            this.update({ guests: reading, libvirt: reading });
+        }
+    }
+
+    async #readEverything() {
+        const virsh = this.#open();
+        const [version, packageVersion, guests] = await Promise.all([
+            readVersion(virsh), readPackageVersion(this.machine), readGuests(virsh),
+        ]);
+        this.#guests = new Map(guests.map(guest => [guest.uuid, guest]));
+        const libvirt: Libvirt = { ...version, ...packageVersion !== undefined && { packageVersion } };
+        this.update({ libvirt: read(libvirt), guests: read(guests) });
+    }
+
+    async #readSome(lists: boolean, some: Set<string>) {
+        const virsh = this.#open();
+        const uuids = [...new Set([...some, ...lists ? await readChanged(virsh, this.#guests) : []])];
+        if (uuids.length === 0)
+            return;
+        const found = await readSome(virsh, uuids);
+        const guests = new Map(this.#guests);
+        for (const uuid of uuids) {
+            const guest = found.get(uuid);
+            if (guest)
+                guests.set(uuid, guest);
+            else
+                guests.delete(uuid);
+        }
+        this.#guests = guests;
+        this.update({ guests: read([...guests.values()]) });
+    }
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The host as an immutable snapshot, and a new one whenever something on it changes. Streams and file watches say what to read
+// again; nothing is started to find out whether anything changed.
+import { msg } from "../model/message.ts";
+import { NOTHING_READ, type HistoryEntry, type Snapshot } from "../model/snapshot.ts";
+import { entryIn, HISTORY_LENGTH, JOURNAL } from "./history.ts";
+import { failed, read, wordsOf, type Part } from "./reading.ts";
+import type { Machine } from "./run.ts";
+import { Supervise } from "./supervise.ts";
+import { FileWatch } from "./watch-files.ts";
+import { GuestWatch } from "./watch-guests.ts";
+import { NatWatch } from "./watch-nat.ts";
+import { NetworkWatch } from "./watch-network.ts";
+
+/** What is on the screen that nobody announces: read again and again only while it is there. */
+export interface Shown {
+    /** Counters of the links. */
+    traffic?: boolean;
+    /** Which processes have the devices open. */
+    holders?: boolean;
+    /** Counters of the NAT table. */
+    hits?: boolean;
+}
+
+export interface HostWatch {
+    /** Says what is on the screen now, whole. Hidden pages show nothing. */
+    show(shown: Shown): void;
+    /** Tries again what gave up, and reads everything: for the "Try again" of an error. */
+    retry(): void;
+    close(): void;
+}
+
+const HISTORY = { missing: msg("journalctl is not installed."), failed: msg("The history cannot be read from the journal.") };
+
+/**
+ * Watches a host until closed. `onSnapshot` gets every snapshot, the first one as soon as one part was read; several parts that
+ * come at once make one snapshot.
+ */
+export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => void): HostWatch {
+    let snapshot = NOTHING_READ;
+    let told = true;
+    let closed = false;
+    const update = (part: Part) => {
+        snapshot = { ...snapshot, ...part, streams: { ...snapshot.streams, ...part.streams } };
+        if (!told)
+            return;
+        told = false;
+        queueMicrotask(() => {
+            told = true;
+            if (!closed)
+                onSnapshot(snapshot);
+        });
+    };
+    const guests = new GuestWatch(machine, part => {
+        if (part.libvirt)
+            files.readHook();
+        update(part);
+    });
+    const network = new NetworkWatch(machine, update);
+    const nat = new NatWatch(machine, update);
+    const files = new FileWatch(machine, update);
+    const history = watchHistory(machine, update);
+    const access = watchAccess(machine, admin => {
+        const before = snapshot.access;
+        update({ access: admin ? "admin" : "limited" });
+        if (before === "unknown" || (before === "admin") === admin)
+            return;
+        for (const part of [guests, network, nat, history])
+            part.restart();
+        files.readAll();
+    });
+    return {
+        show({ traffic = false, holders = false, hits = false }) {
+            network.show(traffic, holders);
+            nat.show(hits);
+        },
+        retry() {
+            for (const part of [guests, network, nat, history])
+                part.retry();
+            files.readAll();
+        },
+        close() {
+            closed = true;
+            for (const part of [access, guests, network, nat, files, history])
+                part.close();
+        },
+    };
+}
+
+/** Where access never changes, it is root's. */
+function watchAccess(machine: Machine, changed: (admin: boolean) => void): { close(): void } {
+    if (machine.watchAccess)
+        return machine.watchAccess(changed);
+    changed(true);
+    return { close: () => { /* nothing to end */ } };
+}
+
+/** The journal: what is past comes first, then what happens. Started again, it begins anew. */
+function watchHistory(machine: Machine, update: (part: Part) => void): Supervise {
+    let entries: readonly HistoryEntry[] = [];
+    return new Supervise(machine, JOURNAL, {
+        line(line) {
+            const entry = entryIn(line);
+            if (!entry)
+                return;
+            entries = [...entries.slice(1 - HISTORY_LENGTH), entry];
+            update({ history: read(entries) });
+        },
+        opened() {
+            entries = [];
+            update({ streams: { history: { state: "live" } } });
+        },
+        // An empty journal says nothing: after a second there is no past to wait for.
+        settled: () => update({ history: read(entries) }),
+        ended: (error, again) => update({
+            streams: { history: { state: "interrupted", words: wordsOf(error), again } },
+            ...error.problem === "not-found" && { history: failed(error, HISTORY) },
+        }),
+    });
+}
