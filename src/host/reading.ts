@@ -24,7 +24,7 @@ export function wordsOf(error: unknown): string {
 }
 
 const DENIED =
-    /permission denied|not permitted|must be root|access denied|authentication (unavailable|failed|required)|polkit|user runtime directory/i;
+    /permission denied|not permitted|must be root|access denied|authentication (unavailable|failed)|polkit|user runtime directory/i;
 
 export interface Sentences {
     /** The program is not there: what to install. */
