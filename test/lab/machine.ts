@@ -92,7 +92,8 @@ async function readOrNull(file: string): Promise<string | null> {
     try {
         return await readFile(file, "utf8");
     } catch (error) {
-        if (error instanceof Error && "code" in error && error.code === "ENOENT")
+        // Not "instanceof Error": in jest, node's own errors are of another realm.
+        if (typeof error === "object" && error !== null && "code" in error && error.code === "ENOENT")
             return null;
         throw error;
     }
