@@ -4,29 +4,39 @@
 
 export class Coalesce {
     #running = false;
-    #wanted = false;
+    #next: PromiseWithResolvers | undefined;
     #closed = false;
     #timer: ReturnType<typeof setTimeout> | undefined;
 
     /** @param work what to do; it must handle its own errors */
     constructor(readonly work: () => Promise<void>) {}
 
-    /** Asks for the work to be done soon; whatever happened before this call is seen by it. */
-    request() {
-        this.#wanted = true;
-        if (!this.#running && !this.#closed)
+    /** Asks for the work to be done soon. Resolves when it was done, begun after this call: it has seen whatever happened before. */
+    request(): Promise<void> {
+        this.#next ??= withResolvers();
+        const { promise } = this.#next;
+        if (this.#closed)
+            this.#next.resolve();
+        else if (!this.#running)
             void this.#run();
+        return promise;
     }
 
     async #run() {
         this.#running = true;
-        while (this.#wanted && !this.#closed) {
-            this.#wanted = false;
+        for (let current = this.#take(); current && !this.#closed; current = this.#take()) {
             const start = performance.now();
             await this.work();
+            current.resolve();
             await this.#pause(performance.now() - start);
         }
         this.#running = false;
+    }
+
+    #take() {
+        const current = this.#next;
+        this.#next = undefined;
+        return current;
     }
 
     #pause(milliseconds: number): Promise<void> {
@@ -36,5 +46,17 @@ export class Coalesce {
     close() {
         this.#closed = true;
         clearTimeout(this.#timer);
+        this.#next?.resolve();
     }
+}
+
+interface PromiseWithResolvers {
+    promise: Promise<void>;
+    resolve(): void;
+}
+
+function withResolvers(): PromiseWithResolvers {
+    let resolve: () => void = () => { /* set right below */ };
+    const promise = new Promise<void>(done => { resolve = done; });
+    return { promise, resolve };
 }

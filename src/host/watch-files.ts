@@ -28,28 +28,26 @@ export class FileWatch {
         this.#watches = [
             // The directory of /etc/network/interfaces, a file.
             ...[...TEXT_PLACES.filter(place => place !== "/etc/network/interfaces"), "/etc/network"].map(place =>
-                machine.watchDirectory(place, () => this.#files.request())),
+                machine.watchDirectory(place, () => void this.#files.request())),
             ...PRESENCE_PLACES.map(place => machine.watchDirectory(place, () => {
-                this.#presences.request();
-                this.#units.request();
+                void this.#presences.request();
+                void this.#units.request();
             })),
             machine.watchDirectory(RUNNING_UNITS, path => {
                 if (path.includes("kvm-tap"))
-                    this.#units.request();
+                    void this.#units.request();
             }),
         ];
-        this.readAll();
+        void this.readAll();
     }
 
-    readAll() {
-        this.#files.request();
-        this.#units.request();
-        this.#presences.request();
+    async readAll(): Promise<void> {
+        await Promise.all([this.#files.request(), this.#units.request(), this.#presences.request()]);
     }
 
     /** libvirt was restarted: whether it knows the hook may have changed. */
-    readHook() {
-        this.#presences.request();
+    readHook(): Promise<void> {
+        return this.#presences.request();
     }
 
     close() {

@@ -56,12 +56,12 @@ export class GuestWatch {
             line: line => this.#event(line),
             opened: () => {
                 this.update({ streams: { libvirt: { state: "live" } } });
-                this.readAll();
+                void this.readAll();
             },
-            settled: () => this.#check(),
+            settled: () => { void this.readLists(); },
             ended: (error, again) => {
                 this.update({ streams: { libvirt: { state: "interrupted", words: wordsOf(error), again } } });
-                this.readAll();
+                void this.readAll();
             },
         });
         this.#watches = [
@@ -71,9 +71,17 @@ export class GuestWatch {
     }
 
     /** Everything again: libvirt was restarted, access was gained, or somebody asks. */
-    readAll() {
+    readAll(): Promise<void> {
         this.#everything = true;
-        this.#work.request();
+        return this.#work.request();
+    }
+
+    /** Compares the lists and reads what differs, in case something was missed; and these guests in any case. */
+    readLists(uuids: readonly string[] = []): Promise<void> {
+        this.#lists = true;
+        for (const uuid of uuids)
+            this.#some.add(uuid);
+        return this.#work.request();
     }
 
     /** With other rights from now on. */
@@ -85,7 +93,7 @@ export class GuestWatch {
 
     retry() {
         this.#events.retry();
-        this.readAll();
+        void this.readAll();
     }
 
     close() {
@@ -114,13 +122,7 @@ export class GuestWatch {
             this.#some.add(known.uuid);
         else
             this.#lists = true;
-        this.#work.request();
-    }
-
-    /** Compares the lists, in case something was missed. */
-    #check() {
-        this.#lists = true;
-        this.#work.request();
+        void this.#work.request();
     }
 
     #open(): Conversation {

@@ -26,15 +26,15 @@ export class NatWatch {
 
     constructor(readonly machine: Machine, readonly update: Update) {
         this.#monitor = new Supervise(machine, MONITOR, {
-            line: line => { if (concernsTable(line)) this.#work.request(); },
+            line: line => { if (concernsTable(line)) void this.#work.request(); },
             opened: () => {
                 this.update({ streams: { nat: { state: "live" } } });
-                this.#work.request();
+                void this.#work.request();
             },
-            settled: () => this.#work.request(),
+            settled: () => void this.#work.request(),
             ended: (error, again) => {
                 this.update({ streams: { nat: { state: "interrupted", words: wordsOf(error), again } } });
-                this.#work.request();
+                void this.#work.request();
             },
         });
     }
@@ -44,8 +44,12 @@ export class NatWatch {
         clearInterval(this.#timer);
         if (!hits)
             return;
-        this.#timer = setInterval(() => this.#work.request(), HITS_INTERVAL);
-        this.#work.request();
+        this.#timer = setInterval(() => void this.#work.request(), HITS_INTERVAL);
+        void this.#work.request();
+    }
+
+    readAll(): Promise<void> {
+        return this.#work.request();
     }
 
     restart() {
@@ -56,7 +60,7 @@ export class NatWatch {
 
     retry() {
         this.#monitor.retry();
-        this.#work.request();
+        void this.#work.request();
     }
 
     close() {

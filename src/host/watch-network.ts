@@ -51,15 +51,15 @@ export class NetworkWatch {
 
     constructor(readonly machine: Machine, readonly update: Update) {
         this.#monitor = new Supervise(machine, MONITOR, {
-            line: () => this.#work.request(),
+            line: () => void this.#work.request(),
             opened: () => {
                 this.update({ streams: { network: { state: "live" } } });
-                this.#work.request();
+                void this.#work.request();
             },
-            settled: () => this.#work.request(),
+            settled: () => void this.#work.request(),
             ended: (error, again) => {
                 this.update({ streams: { network: { state: "interrupted", words: wordsOf(error), again } } });
-                this.#work.request();
+                void this.#work.request();
             },
         });
     }
@@ -69,12 +69,16 @@ export class NetworkWatch {
         this.#traffic = traffic;
         clearInterval(this.#timer);
         if (traffic)
-            this.#timer = setInterval(() => this.#work.request(), TRAFFIC_INTERVAL);
+            this.#timer = setInterval(() => void this.#work.request(), TRAFFIC_INTERVAL);
         if (traffic)
-            this.#work.request();
+            void this.#work.request();
         if (holders && !this.#holders)
-            this.#holding.request();
+            void this.#holding.request();
         this.#holders = holders;
+    }
+
+    readAll(): Promise<void> {
+        return this.#work.request();
     }
 
     restart() {
@@ -82,12 +86,12 @@ export class NetworkWatch {
         this.#ip = undefined;
         this.#monitor.restart();
         if (this.#holders)
-            this.#holding.request();
+            void this.#holding.request();
     }
 
     retry() {
         this.#monitor.retry();
-        this.#work.request();
+        void this.#work.request();
     }
 
     close() {
@@ -130,7 +134,7 @@ export class NetworkWatch {
         if (Object.keys(part).length > 0)
             this.update(part);
         if (this.#holders && attached(before.links) !== attached(links))
-            this.#holding.request();
+            void this.#holding.request();
     }
 
     async #readHolders() {

@@ -25,10 +25,18 @@ export interface Shown {
 export interface HostWatch {
     /** Says what is on the screen now, whole. Hidden pages show nothing. */
     show(shown: Shown): void;
+    /**
+     * Whether a change is in effect: everything that a plan may have changed is read again, and looked at as often as something
+     * changes for a few seconds more, since libvirt and systemd take their time.
+     */
+    verify(holds: (after: Snapshot) => boolean): Promise<boolean>;
     /** Tries again what gave up, and reads everything: for the "Try again" of an error. */
     retry(): void;
     close(): void;
 }
+
+/** How long a change may take until it shows, in milliseconds. */
+const PATIENCE = 3000;
 
 const HISTORY = { missing: msg("journalctl is not installed."), failed: msg("The history cannot be read from the journal.") };
 
@@ -53,13 +61,24 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
     };
     const guests = new GuestWatch(machine, part => {
         if (part.libvirt)
-            files.readHook();
+            void files.readHook();
         update(part);
     });
     const network = new NetworkWatch(machine, update);
     const nat = new NatWatch(machine, update);
     const files = new FileWatch(machine, update);
     const history = watchHistory(machine, update);
+    const verify = async (holds: (after: Snapshot) => boolean) => {
+        await Promise.all([guests.readLists(), network.readAll(), nat.readAll(), files.readAll()]);
+        for (const end = Date.now() + PATIENCE; !holds(snapshot); ) {
+            if (Date.now() > end || closed) {
+                await guests.readAll();
+                return holds(snapshot);
+            }
+            await new Promise(resolve => setTimeout(resolve, 50));
+        }
+        return true;
+    };
     const access = watchAccess(machine, admin => {
         const before = snapshot.access;
         update({ access: admin ? "admin" : "limited" });
@@ -67,17 +86,18 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
             return;
         for (const part of [guests, network, nat, history])
             part.restart();
-        files.readAll();
+        void files.readAll();
     });
     return {
         show({ traffic = false, holders = false, hits = false }) {
             network.show(traffic, holders);
             nat.show(hits);
         },
+        verify,
         retry() {
             for (const part of [guests, network, nat, history])
                 part.retry();
-            files.readAll();
+            void files.readAll();
         },
         close() {
             closed = true;

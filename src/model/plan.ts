@@ -23,6 +23,7 @@ export interface FileChange {
 export type Expectation =
     | { type: "file"; path: string; content: string | null }
     | { type: "interface"; uuid: string; which: "live" | "configured"; index: number; xml: string }
+    /** `listing`: of `nft --stateless list table`, so that counters make no difference. */
     | { type: "table"; family: string; table: string; listing: string };
 
 export interface Step {
@@ -30,6 +31,10 @@ export interface Step {
     does: Command | FileChange;
     expects?: Expectation;
     undo?: Command | FileChange;
+    /** It may leave something behind when it fails, so its own undo runs then too: `systemctl enable --now`. */
+    partial?: true;
+    /** It changes nothing that would have to be taken back: a check, a reload. */
+    inert?: true;
     /** The difference to show for this step where the command alone does not tell: XML or nft, before and after. */
     shows?: { before: string; after: string };
 }
@@ -39,6 +44,8 @@ export interface Plan {
     steps: readonly Step[];
     /** What stays true after the plan although a reader may hope otherwise: "charon runs on its old definition until…" */
     notes?: readonly Message[];
+    /** For the history: which device and guest (by name) it concerns. */
+    about?: { device?: string; guest?: string };
     /** Whether the host, read again afterwards, is as the plan promised. */
     holds(after: Snapshot): boolean;
 }

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Runs a plan: looks again right before each step, stops at the first that fails and undoes what was done in reverse, writes the
+// change into the journal, and reads the host again to see whether it is as promised.
+import type { Execute, Executed, StepState } from "../model/executed.ts";
+import { parseDefinition } from "../model/guest.ts";
+import { inEnglish, msg, type Message } from "../model/message.ts";
+import type { Command, Expectation, FileChange, Plan, Step } from "../model/plan.ts";
+import type { Snapshot } from "../model/snapshot.ts";
+import { wordsOf } from "./reading.ts";
+import { ChangedMeanwhile, CommandError, type Machine } from "./run.ts";
+import { definitionIn, VIRSH } from "./virsh.ts";
+
+/** Something is not as it was when the plan was made. */
+class Unexpected extends Error {
+    constructor(readonly says: Message, readonly words: string) {
+        super(inEnglish(says));
+        this.name = "Unexpected";
+    }
+}
+
+/** What the executor asks of the watch: a snapshot in which everything that a plan may have changed was read after the call. */
+export interface Verifier {
+    verify(holds: (after: Snapshot) => boolean): Promise<boolean>;
+}
+
+/**
+ * @param user the name for the journal
+ */
+export function executor(machine: Machine, watch: Verifier, user: () => Promise<string>): Execute {
+    return async (plan, progress) => {
+        const failure = await runSteps(machine, plan.steps, progress);
+        if (failure)
+            return failure;
+        await writeDown(machine, plan, user);
+        const holds = await watch.verify(plan.holds);
+        const undo = undoing(plan);
+        return { state: "done", holds, ...undo && { undo } };
+    };
+}
+
+type Progress = (step: number, state: StepState) => void;
+
+async function runSteps(machine: Machine, steps: readonly Step[], progress: Progress): Promise<Executed | undefined> {
+    for (const [index, step] of steps.entries()) {
+        progress(index, "running");
+        try {
+            await check(machine, step.expects);
+            await apply(machine, step.does);
+            progress(index, "done");
+        } catch (error) {
+            progress(index, "failed");
+            const partly = step.partial && !(error instanceof Unexpected);
+            const left = await undoSteps(machine, steps, partly ? index : index - 1, progress);
+            return { state: "failed", step: index, ...reason(error, step.does), left };
+        }
+    }
+    return undefined;
+}
+
+/** Undoes the steps up to `last`, the last one first. Goes on where one cannot be undone, and tells which. */
+async function undoSteps(machine: Machine, steps: readonly Step[], last: number, progress: Progress): Promise<Message[]> {
+    const left: Message[] = [];
+    for (let index = last; index >= 0; index--) {
+        const undo = steps[index]?.undo;
+        if (!undo)
+            continue;
+        try {
+            await apply(machine, undo);
+            progress(index, "undone");
+        } catch (error) {
+            progress(index, "undo-failed");
+            left.push(undo.type === "file"
+                ? msg("$0 could not be put back as it was: $1", undo.path, wordsOf(error))
+                : msg("“$0” failed: $1", undo.argv.join(" "), wordsOf(error)));
+        }
+    }
+    return left;
+}
+
+function reason(error: unknown, does: Command | FileChange): { says: Message; words: string } {
+    if (error instanceof Unexpected)
+        return { says: error.says, words: error.words };
+    if (error instanceof ChangedMeanwhile)
+        return { says: changedFile(error.path), words: error.found ?? "" };
+    if (error instanceof CommandError && error.problem === "access-denied")
+        return { says: msg("This needs administrative access."), words: wordsOf(error) };
+    if (error instanceof CommandError && error.problem === "not-found")
+        return { says: msg("$0 is not installed on this host.", error.argv[0] ?? ""), words: wordsOf(error) };
+    if (does.type === "file")
+        return { says: msg("$0 could not be written.", does.path), words: wordsOf(error) };
+    return { says: msg("$0 failed.", does.argv[0] ?? ""), words: wordsOf(error) };
+}
+
+function changedFile(path: string): Message {
+    return msg("$0 was changed by somebody else meanwhile. Look at the new state and try again.", path);
+}
+
+async function apply(machine: Machine, does: Command | FileChange): Promise<void> {
+    if (does.type === "file")
+        return machine.replace(does.path, does.content);
+    await machine.run(does.argv, {
+        superuser: "require",
+        ...does.input !== undefined && { input: does.input },
+        ...does.accept && { accept: does.accept },
+    });
+}
+
+async function check(machine: Machine, expects: Expectation | undefined): Promise<void> {
+    switch (expects?.type) {
+        case undefined:
+            return;
+        case "file":
+            return checkFile(machine, expects.path, expects.content);
+        case "interface":
+            return checkInterface(machine, expects);
+        case "table":
+            return checkTable(machine, expects);
+    }
+}
+
+/** An empty file and none are the same here: the reader of all files does not see empty ones. */
+async function checkFile(machine: Machine, path: string, content: string | null): Promise<void> {
+    const now = await machine.read(path);
+    if ((now || null) !== (content || null))
+        throw new Unexpected(changedFile(path), now ?? "");
+}
+
+async function checkInterface(machine: Machine, expects: Extract<Expectation, { type: "interface" }>): Promise<void> {
+    const inactive = expects.which === "configured" ? ["--inactive"] : [];
+    const xml = definitionIn(await machine.run([...VIRSH, "dumpxml", ...inactive, expects.uuid]));
+    const now = xml === undefined ? undefined : parseDefinition(xml).interfaces[expects.index]?.xml;
+    if (now !== expects.xml)
+        throw new Unexpected(msg("The interface was changed by somebody else meanwhile. Look at the new state and try again."), now ?? "");
+}
+
+async function checkTable(machine: Machine, expects: Extract<Expectation, { type: "table" }>): Promise<void> {
+    const now = await machine.run(["nft", "--stateless", "list", "table", expects.family, expects.table]);
+    if (now.trim() !== expects.listing.trim())
+        throw new Unexpected(
+            msg("The nftables table $0 was changed by somebody else meanwhile. Look at the new state and try again.", expects.table), now);
+}
+
+/** A plan that takes the change back, where every step can be: files only while they are as this plan wrote them. */
+export function undoing(plan: Plan): Plan | undefined {
+    const steps: Step[] = [];
+    for (const { does, undo, shows, partial, inert } of [...plan.steps].reverse()) {
+        if (inert)
+            continue;
+        if (!undo)
+            return undefined;
+        steps.push({
+            says: undo.type === "file" ? msg("Put $0 back as it was", undo.path) : msg("Take back by “$0”", undo.argv.join(" ")),
+            does: undo,
+            undo: does,
+            ...partial && { partial },
+            ...does.type === "file" && { expects: { type: "file", path: does.path, content: does.content } },
+            ...shows && { shows: { before: shows.after, after: shows.before } },
+        });
+    }
+    return { title: msg("Take the last change back"), steps, holds: after => !plan.holds(after), ...plan.about && { about: plan.about } };
+}
+
+/** A line of the history. A change that was made is not taken back because nobody could write it down. */
+async function writeDown(machine: Machine, plan: Plan, user: () => Promise<string>): Promise<void> {
+    const line = (value: string) => value.replace(/\s+/g, " ");
+    const fields = {
+        MESSAGE: inEnglish(plan.title),
+        SYSLOG_IDENTIFIER: "kvm-tap",
+        PRIORITY: "5",
+        KVM_TAP_EVENT: "changed",
+        KVM_TAP_DEVICE: plan.about?.device,
+        KVM_TAP_GUEST: plan.about?.guest,
+        KVM_TAP_USER: await user().catch(() => undefined),
+    };
+    const input = Object.entries(fields).filter(([, value]) => value !== undefined).map(([key, value]) => `${key}=${line(value ?? "")}\n`);
+    await machine.run(["logger", "--journald"], { input: input.join(""), superuser: "require" }).catch(() => undefined);
+}
