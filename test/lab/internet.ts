@@ -2,9 +2,10 @@
 // The world beyond a test host's uplinks: a network namespace with a bridge per uplink, so that several hosts (and machines that a test
 // adds) share a segment. Only documentation addresses (RFC 5737, RFC 3849) are used.
 import { spawn } from "node:child_process";
-import { mkdirSync, openSync, closeSync, readFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { finish, must } from "./exec.ts";
+import { kernel } from "./kernel.ts";
 import { cgroupOf, directoryOf } from "./places.ts";
 
 export interface Segment {
@@ -71,7 +72,8 @@ export class Internet {
         await must(["ip", "-n", internet.namespace, "-batch", "-"], lines.join("\n"));
         await internet.sh("echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding");
         mkdirSync(join(directoryOf(owner), "www"));
-        internet.start(["busybox", "httpd", "-f", "-vv", "-p", "80", "-h", join(directoryOf(owner), "www")], internet.requests);
+        writeFileSync(join(directoryOf(owner), "www/index.html"), "the internet\n");
+        internet.start([join(await kernel(), "busybox"), "httpd", "-f", "-vv", "-p", "80", "-h", join(directoryOf(owner), "www")], internet.requests);
         return internet;
     }
 
@@ -99,7 +101,7 @@ export class Internet {
         return startInCgroup(join(cgroupOf(this.owner), "internet"), [...this.enter, ...argv], log);
     }
 
-    /** HTTP requests that arrived at any of the internet's own addresses, oldest first. Whatever they ask for is answered with 404. */
+    /** HTTP requests that arrived at any of the internet's own addresses, oldest first. All but `/` are answered with 404. */
     received(): { from: string; path: string }[] {
         return readFileSync(this.requests, "utf8").split("\n").flatMap(line => {
             const [, from, path] = /^\[?(?:::ffff:)?([0-9a-f.:]+?)\]?:\d+: ?url:(.*)$/.exec(line) ?? [];

@@ -39,7 +39,10 @@ export function inHost(leader: number, argv: readonly string[]): string[] {
 
 function start(leader: number, argv: readonly string[], options: RunOptions) {
     const [program = "", ...args] = inHost(leader, options.mixed ? ["sh", "-c", 'exec "$@" 2>&1', "sh", ...argv] : argv);
-    return spawn(program, args, { stdio: "pipe" });
+    // Node's standard input is a socket, which /dev/stdin cannot open; Cockpit's is a pipe.
+    return options.input === undefined
+        ? spawn(program, args, { stdio: "pipe" })
+        : spawn("sh", ["-c", 'cat | "$@"', "sh", program, ...args], { stdio: "pipe" });
 }
 
 /** How a command ended: undefined if well. */
