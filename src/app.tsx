@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The frame of the page: tabs, versions, and what concerns all of it. `App` connects it to the host, `Page` draws it.
-import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
-import type { ReactNode } from "react";
+import { useEffect, useState, useSyncExternalStore, type ReactNode } from "react";
+import { machine } from "./host/cockpit.ts";
+import { watchHost, type Shown } from "./host/watch.ts";
 import { NOTHING_READ, type Libvirt, type Reading, type Snapshot } from "./model/snapshot.ts";
-import { AccessContext, accessExplained, useAccess, useCockpitAccess, type Access } from "./ui/access.tsx";
+import { GuestsPage } from "./pages/guests/index.tsx";
+import { AccessContext } from "./ui/access.tsx";
 import { ExecuteContext, type Execute } from "./ui/executor.ts";
 import { hrefTo, useLocation } from "./ui/location.ts";
+import { AccessNotice, StreamNotices } from "./ui/notices.tsx";
 import { SnapshotContext } from "./ui/snapshot-context.ts";
 import { Toasts } from "./ui/toasts.tsx";
 import { _, format } from "./ui/translate.ts";
@@ -14,14 +17,16 @@ interface Tab {
     place: string;
     title: string;
     content: ReactNode;
+    /** What has to be read again and again while this page is on the screen. */
+    shows: Shown;
 }
 
 function tabs(): readonly Tab[] {
     return [
-        { place: "guests", title: _("Guests"), content: null },
-        { place: "taps", title: _("TAP devices"), content: null },
-        { place: "nat", title: _("1:1 NAT"), content: null },
-        { place: "host", title: _("Host"), content: null },
+        { place: "guests", title: _("Guests"), content: <GuestsPage />, shows: {} },
+        { place: "taps", title: _("TAP devices"), content: null, shows: { traffic: true, holders: true } },
+        { place: "nat", title: _("1:1 NAT"), content: null, shows: { traffic: true, hits: true } },
+        { place: "host", title: _("Host"), content: null, shows: {} },
     ];
 }
 
@@ -40,11 +45,11 @@ function Header({ all, current, libvirt }: { all: readonly Tab[]; current: Tab |
     return (
         <header className="kt-header">
             <h1>KVM TAP</h1>
-            <nav aria-label={_("Pages")}>
+            <nav aria-label="KVM TAP">
                 <ul className="kt-tabs">
                     {all.map(tab => (
                         <li key={tab.place}>
-                            <a className="kt-tab" href={hrefTo([tab.place])} aria-current={tab === current ? "page" : undefined}>{tab.title}</a>
+                            <a className="kt-tab" href={hrefTo([tab.place])} aria-current={tab.place === current?.place ? "page" : undefined}>{tab.title}</a>
                         </li>
                     ))}
                 </ul>
@@ -54,34 +59,35 @@ function Header({ all, current, libvirt }: { all: readonly Tab[]; current: Tab |
     );
 }
 
-function AccessNotice() {
-    return useAccess() === "missing"
-        ? (
-            <Alert variant="info" isInline title={_("Limited access: you can look, but not change anything")}>
-                {accessExplained()} {_("Some of what this page shows cannot be read without it, either.")}
-            </Alert>
-        )
-        : null;
-}
-
 export interface PageProps {
     snapshot: Snapshot;
-    access: Access;
     execute: Execute;
+    show(shown: Shown): void;
+    retry(): void;
 }
 
-export function Page({ snapshot, access, execute }: PageProps) {
+const accessOf = { admin: "granted", limited: "missing", unknown: "unknown" } as const;
+
+export function Page({ snapshot, execute, show, retry }: PageProps) {
     const { path } = useLocation();
-    const all = tabs();
+    const [all] = useState(tabs);
     const current = all.find(tab => tab.place === (path[0] ?? "guests")) ?? all[0];
+    useEffect(() => {
+        const tell = () => show(cockpit.hidden ? {} : current?.shows ?? {});
+        tell();
+        cockpit.addEventListener("visibilitychange", tell);
+        return () => cockpit.removeEventListener("visibilitychange", tell);
+    }, [current, show]);
     return (
-        <AccessContext value={access}>
+        <AccessContext value={accessOf[snapshot.access]}>
             <ExecuteContext value={execute}>
                 <SnapshotContext value={snapshot}>
                     <Toasts>
                         <Header all={all} current={current} libvirt={snapshot.libvirt} />
                         <main className="kt-main">
+                            <h2 className="kt-sr-only">{current?.title}</h2>
                             <AccessNotice />
+                            <StreamNotices snapshot={snapshot} retry={retry} />
                             {current?.content}
                         </main>
                     </Toasts>
@@ -91,6 +97,27 @@ export function Page({ snapshot, access, execute }: PageProps) {
     );
 }
 
-export function App() {
-    return <Page snapshot={NOTHING_READ} access={useCockpitAccess()} execute={() => Promise.reject(new Error("not yet"))} />;
+/** The host of this page: watched from the start to the end of the page. */
+export function openHost() {
+    let snapshot = NOTHING_READ;
+    const listeners = new Set<() => void>();
+    const watch = watchHost(machine, next => {
+        snapshot = next;
+        listeners.forEach(changed => changed());
+    });
+    return {
+        snapshot: () => snapshot,
+        subscribe(changed: () => void) {
+            listeners.add(changed);
+            return () => { listeners.delete(changed); };
+        },
+        show: (shown: Shown) => watch.show(shown),
+        retry: () => watch.retry(),
+        execute: (() => Promise.reject(new Error("not yet"))) as Execute,
+    };
+}
+
+export function App({ host }: { host: ReturnType<typeof openHost> }) {
+    const snapshot = useSyncExternalStore(host.subscribe, host.snapshot);
+    return <Page snapshot={snapshot} execute={host.execute} show={host.show} retry={host.retry} />;
 }

@@ -4,30 +4,16 @@
 //     <ChangeButton variant="secondary" onClick={…}>{_("Protect")}</ChangeButton>
 import { Button, type ButtonProps } from "@patternfly/react-core/dist/dynamic/components/Button";
 import { Tooltip } from "@patternfly/react-core/dist/dynamic/components/Tooltip";
-import { createContext, useContext, useSyncExternalStore } from "react";
+import { createContext, useContext } from "react";
 import { _ } from "./translate.ts";
 
-/** "unknown" until Cockpit has answered. */
+/** "unknown" until the host has answered; from Snapshot.access. */
 export type Access = "granted" | "missing" | "unknown";
 
 export const AccessContext = createContext<Access>("unknown");
 
 export function useAccess(): Access {
     return useContext(AccessContext);
-}
-
-/** Made once for the life of the page; `changed` fires when access is gained or dropped in the shell. */
-const permission = typeof cockpit === "undefined" ? undefined : cockpit.permission({ admin: true });
-
-function subscribe(changed: () => void) {
-    permission?.addEventListener("changed", changed);
-    return () => permission?.removeEventListener("changed", changed);
-}
-
-/** Asks Cockpit; for the root of the page. */
-export function useCockpitAccess(): Access {
-    const allowed = useSyncExternalStore(subscribe, () => permission?.allowed ?? null);
-    return allowed === null ? "unknown" : allowed ? "granted" : "missing";
 }
 
 export function accessExplained(): string {

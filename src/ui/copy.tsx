@@ -41,10 +41,10 @@ export function CopyButton({ text, label }: { text: string; label?: string }) {
 /** A block of code with its copy button; code reads left to right in every language. */
 export function Code({ text, label }: { text: string; label?: string }) {
     return (
-        <div className="kt-code">
+        <div className="kt-code" dir="ltr">
             {/* A scrolling block must be reachable by keyboard (axe: scrollable-region-focusable). */}
             {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-            <pre dir="ltr" tabIndex={0} role="region" aria-label={label ?? _("Text")}>{text}</pre>
+            <pre tabIndex={0} role="region" aria-label={label ?? _("Text")}>{text}</pre>
             <CopyButton text={text} />
         </div>
     );

@@ -205,7 +205,7 @@ function LoadedTable<Row>(props: DataTableProps<Row> & { all: readonly Row[] }) 
                     {_("No row fits the search and the filters.")}
                 </Empty>
             )}
-            {lastPage > 1 && <Pages count={shown.length} page={page} widget="bottom" />}
+            {lastPage > 1 && <Pages count={shown.length} page={page} at="bottom" />}
         </>
     );
 }

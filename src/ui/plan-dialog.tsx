@@ -86,7 +86,7 @@ function Result({ result }: { result: Executed }) {
         );
     }
     return (
-        <Alert variant="warning" isInline title={_("All steps ran, but the host does not read as promised")}>
+        <Alert component="p" variant="warning" isInline title={_("All steps ran, but the host does not read as promised")}>
             {_("Close this dialog and look at what the page shows now: something else may have changed the host at the same time.")}
         </Alert>
     );
@@ -96,7 +96,7 @@ function Result({ result }: { result: Executed }) {
 function Problems({ planned, hasForm }: { planned: Planned; hasForm: boolean }) {
     const problems = "problems" in planned ? planned.problems.filter(problem => !hasForm || problem.field === undefined) : [];
     return problems.map(problem =>
-        <Alert key={translate(problem.says)} variant="danger" isInline isPlain title={translate(problem.says)} />);
+        <Alert component="p" key={translate(problem.says)} variant="danger" isInline isPlain title={translate(problem.says)} />);
 }
 
 function Preview({ plan, states }: { plan: Plan; states: readonly StepState[] | undefined }) {
@@ -104,8 +104,8 @@ function Preview({ plan, states }: { plan: Plan; states: readonly StepState[] | 
         <section className="kt-preview" aria-label={_("What will be done")}>
             {plan.steps.length === 0
                 ? <p>{_("Nothing has to be done: the host is like this already.")}</p>
-                : <><h3>{_("What will be done")}</h3><PlanSteps steps={plan.steps} states={states} /></>}
-            {plan.notes?.map(note => <Alert key={translate(note)} variant="info" isInline isPlain title={translate(note)} />)}
+                : <><h2>{_("What will be done")}</h2><PlanSteps steps={plan.steps} states={states} /></>}
+            {plan.notes?.map(note => <Alert component="p" key={translate(note)} variant="info" isInline isPlain title={translate(note)} />)}
         </section>
     );
 }

@@ -37,7 +37,7 @@ export function Words({ children }: { children: string }) {
 /** Our sentence, with the tool's own words under it. */
 export function Failure({ title, words, children }: { title: string; words?: string | undefined; children?: ReactNode }) {
     return (
-        <Alert variant="danger" isInline title={title}>
+        <Alert component="p" variant="danger" isInline title={title}>
             {children}
             {words !== undefined && <Words>{words}</Words>}
         </Alert>

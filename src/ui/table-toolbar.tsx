@@ -3,9 +3,10 @@
 import { Badge } from "@patternfly/react-core/dist/dynamic/components/Badge";
 import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
 import { MenuToggle } from "@patternfly/react-core/dist/dynamic/components/MenuToggle";
-import { Pagination } from "@patternfly/react-core/dist/dynamic/components/Pagination";
 import { SearchInput } from "@patternfly/react-core/dist/dynamic/components/SearchInput";
 import { Select, SelectList, SelectOption } from "@patternfly/react-core/dist/dynamic/components/Select";
+import AngleLeftIcon from "@patternfly/react-icons/dist/dynamic/icons/angle-left-icon";
+import AngleRightIcon from "@patternfly/react-icons/dist/dynamic/icons/angle-right-icon";
 import { useCallback, useRef, useState, type ReactNode } from "react";
 import { useShortcut } from "./hooks.ts";
 import { setOptions } from "./location.ts";
@@ -41,19 +42,21 @@ function FilterMenu<Row>({ filter, chosen }: { filter: Filter<Row>; chosen: read
     );
 }
 
-export function Pages({ count, page, widget }: { count: number; page: number; widget: "top" | "bottom" }) {
-    const go = (_event: unknown, wish: number) => setOptions({ page: wish === 1 ? "" : String(wish) });
+/** "51 – 100 of 1,000", and arrows where there is more than one page. */
+export function Pages({ count, page, at }: { count: number; page: number; at: "top" | "bottom" }) {
+    const last = Math.max(1, Math.ceil(count / pageSize));
+    const go = (wish: number) => setOptions({ page: wish === 1 ? "" : String(wish) });
+    const shown = format(_("$0 – $1 of $2"), count === 0 ? 0 : (page - 1) * pageSize + 1, Math.min(count, page * pageSize), count);
     return (
-        <Pagination
-            itemCount={count} perPage={pageSize} page={page} perPageOptions={[]} isCompact={widget === "top"} variant={widget}
-            onSetPage={go}
-            titles={{
-                paginationAriaLabel: _("Pages"), toNextPageAriaLabel: _("Next page"), toPreviousPageAriaLabel: _("Previous page"),
-                toFirstPageAriaLabel: _("First page"), toLastPageAriaLabel: _("Last page"), currPageAriaLabel: _("Page"), ofWord: _("of"),
-            }}
-            toggleTemplate={({ firstIndex, lastIndex, itemCount }) =>
-                <>{format(_("$0 – $1 of $2"), firstIndex ?? 0, lastIndex ?? 0, itemCount ?? 0)}</>}
-        />
+        <nav className={`kt-pages kt-pages-${at}`} aria-label={at === "top" ? _("Rows, above the table") : _("Rows, below the table")}>
+            <span>{shown}</span>
+            {last > 1 && (
+                <>
+                    <Button variant="plain" isDisabled={page <= 1} aria-label={_("Previous page")} icon={<AngleLeftIcon />} onClick={() => go(page - 1)} />
+                    <Button variant="plain" isDisabled={page >= last} aria-label={_("Next page")} icon={<AngleRightIcon />} onClick={() => go(page + 1)} />
+                </>
+            )}
+        </nav>
     );
 }
 
@@ -90,7 +93,7 @@ export function TableToolbar<Row>({ label, choice, filters, count, page, selecte
             )}
             <div className="kt-toolbar-end">
                 {extra}
-                <Pages count={count} page={page} widget="top" />
+                <Pages count={count} page={page} at="top" />
             </div>
         </div>
     );

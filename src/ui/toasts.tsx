@@ -23,7 +23,7 @@ export function useToast() {
 function ToastAlert({ toast, close }: { toast: Toast; close(): void }) {
     const { action } = toast;
     return (
-        <Alert
+        <Alert component="p"
             variant={toast.kind}
             title={toast.title}
             timeout={action === undefined && toast.kind === "success" ? 8000 : false}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What opens under a row: the life cycle, the way of a packet, both definitions, what happened.
+import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
+import { lifecycle, type Subject } from "../../model/glance.ts";
+import type { HistoryEntry, Reading } from "../../model/snapshot.ts";
+import { HistoryList } from "../../ui/history.tsx";
+import { useSnapshot } from "../../ui/snapshot-context.ts";
+import { Read } from "../../ui/states.tsx";
+import { _, translate } from "../../ui/translate.ts";
+import { DefinitionView } from "./definition.tsx";
+import { Lifecycle } from "./lifecycle.tsx";
+import { PacketWay } from "./packet-way.tsx";
+import { guestAddresses, subjectsByKey } from "./rows.ts";
+
+function concerns(entry: HistoryEntry, { guest, pair }: Subject): boolean {
+    return entry.guest === guest.name
+        || (entry.device !== undefined && [pair.live?.target, pair.configured?.target].includes(entry.device));
+}
+
+function HistorySection({ subject, history }: { subject: Subject; history: Reading<readonly HistoryEntry[]> }) {
+    return (
+        <section className="kt-section" aria-label={_("History")}>
+            <h3>{_("History")}</h3>
+            <Read reading={history}>{entries => <HistoryList entries={entries.filter(entry => concerns(entry, subject))} />}</Read>
+        </section>
+    );
+}
+
+export function GuestDetail({ rowKey }: { rowKey: string }) {
+    const snapshot = useSnapshot();
+    const subject = subjectsByKey(snapshot).get(rowKey);
+    if (subject === undefined) {
+        return <p>{_("This guest has no network interface.")}</p>;
+    }
+    const { guest, pair } = subject;
+    const target = (pair.live ?? pair.configured)?.target ?? "";
+    const [address] = guestAddresses(snapshot.routes.state === "read" ? snapshot.routes.value : []).get(target) ?? [];
+    return (
+        <>
+            {guest.problem && <Alert component="p" variant="warning" isInline title={translate(guest.problem)} />}
+            <Lifecycle fates={lifecycle(subject)} running={guest.state === "running" || guest.state === "paused"} />
+            <PacketWay subject={subject} address={address} />
+            <div className="kt-columns">
+                <DefinitionView pair={pair} />
+                <HistorySection subject={subject} history={snapshot.history} />
+            </div>
+        </>
+    );
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The page on a made-up host, for looking at it while it is built: node build.mjs test/harness/index.tsx --out=tmp/harness,
+// then test/harness/shoot.mjs. It is no part of what is installed.
+import "@patternfly/patternfly/patternfly-base.css";
+import { createRoot } from "react-dom/client";
+import { Page } from "../../src/app.tsx";
+import type { Execute } from "../../src/ui/executor.ts";
+import "../../src/ui/page.css";
+import { followShell } from "../../src/ui/theme.ts";
+import { failing, fixture } from "./fixture.ts";
+
+const state = new URLSearchParams(window.location.search).get("state") ?? "";
+const snapshot = state === "failed" ? failing()
+    : state === "empty" ? { ...fixture(), guests: { state: "read" as const, value: [] } }
+    : state === "reading" ? { ...fixture(), guests: { state: "reading" as const } }
+    : fixture(Number(state) || 0);
+
+const wait = (milliseconds: number) => new Promise(resolve => setTimeout(resolve, milliseconds));
+const execute: Execute = async (plan, progress) => {
+    for (const [index] of plan.steps.entries()) {
+        progress(index, "running");
+        await wait(200);
+        progress(index, "done");
+    }
+    return { state: "done", holds: true };
+};
+
+followShell();
+const access = window.location.search.includes("limited") ? "limited" as const : "admin" as const;
+const page = document.getElementById("page");
+if (page)
+    createRoot(page).render(<Page snapshot={{ ...snapshot, access }} execute={execute} show={() => undefined} retry={() => undefined} />);
