@@ -2,11 +2,13 @@
 // The frame of the page: tabs, versions, and what concerns all of it. `App` connects it to the host, `Page` draws it.
 import { useEffect, useState, useSyncExternalStore, type ReactNode } from "react";
 import { machine } from "./host/cockpit.ts";
+import { executor } from "./host/execute.ts";
 import { watchHost, type Shown } from "./host/watch.ts";
+import type { Execute } from "./model/executed.ts";
 import { NOTHING_READ, type Libvirt, type Reading, type Snapshot } from "./model/snapshot.ts";
 import { GuestsPage } from "./pages/guests/index.tsx";
 import { AccessContext } from "./ui/access.tsx";
-import { ExecuteContext, type Execute } from "./ui/executor.ts";
+import { ExecuteContext } from "./ui/executor.ts";
 import { hrefTo, useLocation } from "./ui/location.ts";
 import { AccessNotice, StreamNotices } from "./ui/notices.tsx";
 import { SnapshotContext } from "./ui/snapshot-context.ts";
@@ -113,7 +115,7 @@ export function openHost() {
         },
         show: (shown: Shown) => watch.show(shown),
         retry: () => watch.retry(),
-        execute: (() => Promise.reject(new Error("not yet"))) as Execute,
+        execute: executor(machine, watch, async () => (await cockpit.user()).name),
     };
 }
 

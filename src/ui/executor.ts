@@ -3,8 +3,6 @@
 import { createContext, useContext } from "react";
 import type { Execute } from "../model/executed.ts";
 
-export type { Execute, Executed, StepState } from "../model/executed.ts";
-
 export const ExecuteContext = createContext<Execute>(() => Promise.reject(new Error("no executor")));
 
 export function useExecute(): Execute {

@@ -19,9 +19,10 @@ import { Checkbox } from "@patternfly/react-core/dist/dynamic/components/Checkbo
 import { Form } from "@patternfly/react-core/dist/dynamic/components/Form";
 import { Modal, ModalBody, ModalFooter, ModalHeader } from "@patternfly/react-core/dist/dynamic/components/Modal";
 import { useState, type ReactNode } from "react";
+import type { Executed, StepState } from "../model/executed.ts";
 import type { Plan, Planned } from "../model/plan.ts";
 import { ChangeButton } from "./access.tsx";
-import { useExecute, type Executed, type StepState } from "./executor.ts";
+import { useExecute } from "./executor.ts";
 import { PlanSteps } from "./plan-steps.tsx";
 import { Failure, Words } from "./states.tsx";
 import { useToast } from "./toasts.tsx";

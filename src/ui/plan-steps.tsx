@@ -7,10 +7,10 @@ import CircleIcon from "@patternfly/react-icons/dist/dynamic/icons/circle-icon";
 import ExclamationCircleIcon from "@patternfly/react-icons/dist/dynamic/icons/exclamation-circle-icon";
 import ExclamationTriangleIcon from "@patternfly/react-icons/dist/dynamic/icons/exclamation-triangle-icon";
 import UndoIcon from "@patternfly/react-icons/dist/dynamic/icons/undo-icon";
+import type { StepState } from "../model/executed.ts";
 import type { Command, FileChange, Step } from "../model/plan.ts";
 import { Code } from "./copy.tsx";
 import { Difference } from "./difference.tsx";
-import type { StepState } from "./executor.ts";
 import { shellWords } from "./shell-words.ts";
 import { _, format, translate } from "./translate.ts";
 

@@ -4,7 +4,7 @@
 import "@patternfly/patternfly/patternfly-base.css";
 import { createRoot } from "react-dom/client";
 import { Page } from "../../src/app.tsx";
-import type { Execute } from "../../src/ui/executor.ts";
+import type { Execute } from "../../src/model/executed.ts";
 import "../../src/ui/page.css";
 import { followShell } from "../../src/ui/theme.ts";
 import { failing, fixture } from "./fixture.ts";

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What the snapshot says about NAT: what runs, what is saved, and how they differ.
+import type { Message } from "./message.ts";
+import { msg } from "./message.ts";
+import type { NatElements, NatState, Placed } from "./nat.ts";
+import { EMPTY_STATE, natElements, normalState, readState } from "./nat.ts";
+import type { ElementChanges } from "./nat-change.ts";
+import { elementChanges } from "./nat-change.ts";
+import { NAT_FILE, elementText, hasFrame, readNatFile } from "./nat-file.ts";
+import type { Hits } from "./nat-table.ts";
+import { readNatTable } from "./nat-table.ts";
+import type { Reading, Snapshot } from "./snapshot.ts";
+
+export interface Running {
+    elements: NatElements;
+    state: NatState;
+    oddities: readonly Message[];
+    frame: readonly Message[];
+    hits: ReadonlyMap<string, ReadonlyMap<string, Hits>>;
+}
+
+export interface Saved {
+    text: string;
+    elements: NatElements;
+    state: NatState;
+    oddities: readonly Message[];
+    problems: readonly { line: number; says: Message }[];
+    /** The rules in the file are those of this version. */
+    frame: boolean;
+}
+
+export interface NatReading {
+    /** The table in the kernel; null when there is none. */
+    running: Running | null;
+    /** /etc/kvm-tap/nat.nft; null when there is none. */
+    saved: Saved | null;
+}
+
+function running(json: unknown): Running | null {
+    const table = readNatTable(json);
+    return table ? { ...table, ...readState(table.elements) } : null;
+}
+
+function saved(text: string): Saved {
+    const { elements, problems } = readNatFile(text);
+    return { text, elements, problems, frame: hasFrame(text), ...readState(elements) };
+}
+
+/** Parses the NAT parts of a snapshot. Read when both are: a table without its file would look like drift. */
+export function natReading(snapshot: Pick<Snapshot, "natTable" | "files">): Reading<NatReading> {
+    if (snapshot.natTable.state !== "read")
+        return snapshot.natTable;
+    if (snapshot.files.state !== "read")
+        return snapshot.files;
+    const file = snapshot.files.value.get(NAT_FILE);
+    return { state: "read", value: { running: running(snapshot.natTable.value), saved: file ? saved(file.content) : null } };
+}
+
+export type Agreement = "none" | "agree" | "lost" | "unsaved" | "differ";
+
+/** How kernel and file stand to each other; "none" when there is no NAT at all, "lost" when only the file is left. */
+export function agreement({ running, saved }: NatReading): Agreement {
+    if (!running)
+        return saved ? "lost" : "none";
+    if (!saved)
+        return "unsaved";
+    const changes = drift({ running, saved });
+    return changes.add.length + changes.remove.length + running.frame.length > 0 ? "differ" : "agree";
+}
+
+/** What loading the file would change in the kernel, element by element. */
+export function drift({ running, saved }: NatReading): ElementChanges {
+    const none: NatElements = new Map();
+    return elementChanges(running?.elements ?? none, saved?.elements ?? none);
+}
+
+/** One element for people: the set and the element as nft writes it. */
+export function driftLine(placed: Placed): string {
+    return `${placed.set}: ${elementText(placed)}`;
+}
+
+/** The state that a change starts from: what runs, or what is saved when the table was lost. */
+export function currentState(reading: NatReading): NatState {
+    return reading.running?.state ?? reading.saved?.state ?? EMPTY_STATE;
+}
+
+/** Whether the host, read again, has this state in the kernel and (unless it waits for a confirmation) in the file. */
+export function natHolds(snapshot: Pick<Snapshot, "natTable" | "files">, state: NatState, kernelOnly: boolean): boolean {
+    const reading = natReading(snapshot);
+    if (reading.state !== "read")
+        return false;
+    const { running, saved } = reading.value;
+    const wished = natElements(normalState(state));
+    const equal = (elements: NatElements) => {
+        const changes = elementChanges(elements, wished);
+        return changes.add.length + changes.remove.length === 0;
+    };
+    if (isEmpty(state))
+        return running === null && saved === null;
+    return running !== null && running.frame.length === 0 && equal(running.elements)
+        && (kernelOnly || (saved !== null && equal(saved.elements)));
+}
+
+/** Nothing that would need a table: then all of it is removed from the host. */
+export function isEmpty(state: NatState): boolean {
+    return state.mappings.length === 0 && !state.devices.some(device => device.shared);
+}
+
+/** For problems of planners: why nothing can be planned on this reading. */
+export function readingProblem(reading: Reading<NatReading>): Message | undefined {
+    switch (reading.state) {
+    case "read": return undefined;
+    case "reading": return msg("The host's NAT table has not been read yet.");
+    case "failed": return reading.says;
+    }
+}
