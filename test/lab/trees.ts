@@ -28,7 +28,8 @@ const everywhere = [
 const only: Record<Release, readonly string[]> = {
     bookworm: ["policykit-1"],
     trixie: ["polkitd", "libvirt-daemon-driver-qemu"],
-    forky: ["polkitd", "libvirt-daemon-driver-qemu"],
+    // Without a session bus Cockpit 370's bridge dies as soon as its shell asks for one.
+    forky: ["polkitd", "libvirt-daemon-driver-qemu", "dbus-user-session"],
 };
 
 /**

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Cockpit as a person uses it: logs in on its page, gains administrative access in its dialog, opens KVM TAP in its frame. The same for the
+// shells of Cockpit 287, 337 and 370.
+import type { Browser, BrowserContext, Frame, FrameLocator, Page } from "playwright-core";
+import { until } from "../lab/exec.ts";
+import { login, type TestHost } from "../lab/host.ts";
+
+export interface SessionOptions {
+    /** What the person's desktop asks for; the shell's own setting is `style()`. */
+    colorScheme?: "light" | "dark";
+    /** Of the window, in pixels. Default 1280. */
+    width?: number;
+    /** Cockpit's language code as its login page stores it: `de-de`, `he-il` … */
+    language?: string;
+    /** Where to go first: a path of the shell, by default the guests. */
+    path?: string;
+    /** Administrative access from the start. Default true. */
+    administrator?: boolean;
+}
+
+/** One person's browser window, logged in. */
+export class Cockpit {
+    /** What the console of our frame complained of; a test that leaves something here fails at close(). */
+    readonly complaints: string[] = [];
+
+    private constructor(readonly page: Page, private readonly host: TestHost) {
+        listen(page, this.complaints);
+    }
+
+    static async login(browser: Browser, host: TestHost, options: SessionOptions = {}): Promise<Cockpit> {
+        const context = await browser.newContext({
+            ignoreHTTPSErrors: true, colorScheme: options.colorScheme ?? "light",
+            viewport: size(1280),
+        });
+        if (options.language !== undefined)
+            await speak(context, host, options.language);
+        const cockpit = new Cockpit(await context.newPage(), host);
+        await cockpit.page.goto(`https://${host.address()}:9090${options.path ?? "/kvm-tap"}`);
+        await cockpit.enter();
+        if (options.administrator !== false)
+            await cockpit.gainAccess();
+        // Only now, since narrow shells hide the access button in a menu.
+        await cockpit.page.setViewportSize(size(options.width ?? 1280));
+        return cockpit;
+    }
+
+    /** Fills in the login page. */
+    async enter(): Promise<void> {
+        await this.page.fill("#login-user-input", login.user);
+        await this.page.fill("#login-password-input", login.password);
+        await this.page.click("#login-button");
+        await this.page.locator("#main").waitFor();
+    }
+
+    /** The KVM TAP page. */
+    get frame(): FrameLocator {
+        return this.page.frameLocator('iframe[name$="/kvm-tap"]');
+    }
+
+    /** The KVM TAP page's own document, for what a locator cannot say. */
+    get document(): Frame {
+        const frame = this.page.frames().find(one => one.name().endsWith("/kvm-tap"));
+        if (!frame)
+            throw new Error("KVM TAP is not open");
+        return frame;
+    }
+
+    /** Presses the shell's "Limited access" and gives the password. */
+    async gainAccess(): Promise<void> {
+        await this.accessButton("locked").click();
+        const password = this.page.locator("#switch-to-admin-access-password");
+        await password.fill(login.password);
+        await password.press("Enter");
+        await this.accessButton("unlocked").waitFor();
+        await this.page.locator("[role=dialog]").waitFor({ state: "detached" });
+    }
+
+    /** Presses the shell's "Administrative access" and confirms. */
+    async dropAccess(): Promise<void> {
+        await this.accessButton("unlocked").click();
+        await this.page.locator("[role=dialog] button.pf-m-primary").click();
+        await this.accessButton("locked").waitFor();
+        await this.page.locator("[role=dialog]").waitFor({ state: "detached" });
+    }
+
+    /** By its class, since its words depend on the language. */
+    private accessButton(state: "locked" | "unlocked") {
+        return this.page.locator(`button.ct-${state} >> visible=true`).first();
+    }
+
+    /** The shell's path with our part after the hash: `/kvm-tap#/guests/charon`. */
+    get path(): string {
+        const { pathname, hash } = new URL(this.page.url());
+        return pathname + hash;
+    }
+
+    /** Goes to another of our pages as a followed link does: without loading the shell again. */
+    async go(hash: string): Promise<void> {
+        await this.page.evaluate(path => { window.location.assign(path); }, `/kvm-tap#${hash}`);
+    }
+
+    /** The shell's own choice of style, as its session menu stores and announces it. */
+    async style(style: "auto" | "light" | "dark"): Promise<void> {
+        await this.page.locator("#toggle-menu").click();
+        await this.page.locator(`.pf-v6-c-toggle-group #${style}, .pf-c-toggle-group #${style}`).click();
+        await this.page.keyboard.press("Escape");
+    }
+
+    /** Ends the window. Fails if our frame complained. */
+    async close(): Promise<void> {
+        await this.page.context().close();
+        if (this.complaints.length > 0)
+            throw new Error(`the page complained:\n${this.complaints.join("\n")}`);
+    }
+
+    /** Waits until the host answers again, and logs in anew: what a person does after a reboot. */
+    async comeBack(): Promise<void> {
+        await until("the login page", async () => {
+            await this.page.goto(`https://${this.host.address()}:9090/kvm-tap`, { timeout: 5000 });
+            return this.page.locator("#login-user-input").isVisible();
+        }, 30);
+        await this.enter();
+        await this.gainAccess();
+    }
+}
+
+const size = (width: number) => ({ width, height: width < 600 ? 896 : 900 });
+
+/** The language as the login page and the shell's own dialog store it. */
+async function speak(context: BrowserContext, host: TestHost, language: string): Promise<void> {
+    await context.addCookies([{ name: "CockpitLang", value: language, url: `https://${host.address()}:9090` }]);
+    await context.addInitScript(`localStorage.setItem("cockpit.lang", ${JSON.stringify(language)})`);
+}
+
+/** Collects errors of our frame; Cockpit's own pages log some that are not ours to judge. */
+function listen(page: Page, complaints: string[]): void {
+    const ours = (url: string | undefined) => url?.includes("/kvm-tap/") === true;
+    // Which fonts a shell has depends on its release; the style sheet names them all, one after the other.
+    const optional = (url: string) => url.includes("/static/fonts/");
+    page.on("console", message => {
+        if (message.type() === "error" && ours(message.location().url) && !message.text().startsWith("Failed to load resource"))
+            complaints.push(message.text());
+    });
+    page.on("pageerror", error => {
+        if (ours(error.stack))
+            complaints.push(error.stack ?? error.message);
+    });
+    page.on("response", response => {
+        if (response.status() >= 400 && ours(response.frame().url()) && !optional(response.url()))
+            complaints.push(`${response.status()} ${response.url()}`);
+    });
+}
