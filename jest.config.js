@@ -3,6 +3,7 @@
 const common = {
     transform: { "\\.tsx?$": "<rootDir>/test/esbuild-transform.cjs" },
     extensionsToTreatAsEsm: [".ts", ".tsx"],
+    modulePathIgnorePatterns: ["<rootDir>/output/"],
     moduleNameMapper: { "\\.css$": "<rootDir>/test/empty.cjs" },
 };
 

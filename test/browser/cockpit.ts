@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Cockpit as a person uses it: logs in on its page, gains administrative access in its dialog, opens KVM TAP in its frame. The same for the
 // shells of Cockpit 287, 337 and 370.
+import { join } from "node:path";
 import type { Browser, BrowserContext, Frame, FrameLocator, Page } from "playwright-core";
 import { until } from "../lab/exec.ts";
 import { login, type TestHost } from "../lab/host.ts";
+import { top } from "../lab/trees.ts";
 
 export interface SessionOptions {
     /** What the person's desktop asks for; the shell's own setting is `style()`. */
@@ -18,12 +20,31 @@ export interface SessionOptions {
     administrator?: boolean;
 }
 
+const open = new Set<Cockpit>();
+
+/** A test whose failure leaves pictures of all open windows in output/browser. */
+export function journey(name: string, walk: () => Promise<void>): void {
+    test(name, async () => {
+        try {
+            await walk();
+        } catch (error) {
+            const file = (expect.getState().currentTestName ?? name).replace(/[^A-Za-z0-9]+/g, "-");
+            let number = 0;
+            for (const { page } of open)
+                await page.screenshot({ path: join(top, `output/browser/${file}-${++number}.png`), timeout: 5000 }).catch(() => undefined);
+            throw error;
+        }
+    });
+}
+
 /** One person's browser window, logged in. */
 export class Cockpit {
     /** What the console of our frame complained of; a test that leaves something here fails at close(). */
     readonly complaints: string[] = [];
 
     private constructor(readonly page: Page, private readonly host: TestHost) {
+        page.setDefaultTimeout(10_000);
+        open.add(this);
         listen(page, this.complaints);
     }
 
@@ -106,8 +127,14 @@ export class Cockpit {
         await this.page.keyboard.press("Escape");
     }
 
+    /** Waits for what no locator says. */
+    async waitFor(what: string, holds: () => Promise<boolean>): Promise<void> {
+        await until(what, holds, 5);
+    }
+
     /** Ends the window. Fails if our frame complained. */
     async close(): Promise<void> {
+        open.delete(this);
         await this.page.context().close();
         if (this.complaints.length > 0)
             throw new Error(`the page complained:\n${this.complaints.join("\n")}`);
