@@ -7,6 +7,8 @@ import { watchHost, type Shown } from "./host/watch.ts";
 import type { Execute } from "./model/executed.ts";
 import { NOTHING_READ, type Libvirt, type Reading, type Snapshot } from "./model/snapshot.ts";
 import { GuestsPage } from "./pages/guests/index.tsx";
+import { NatPage } from "./pages/nat/index.tsx";
+import { TapsPage } from "./pages/taps/index.tsx";
 import { AccessContext } from "./ui/access.tsx";
 import { ExecuteContext } from "./ui/executor.ts";
 import { hrefTo, useLocation } from "./ui/location.ts";
@@ -26,8 +28,8 @@ interface Tab {
 function tabs(): readonly Tab[] {
     return [
         { place: "guests", title: _("Guests"), content: <GuestsPage />, shows: {} },
-        { place: "taps", title: _("TAP devices"), content: null, shows: { traffic: true, holders: true } },
-        { place: "nat", title: _("1:1 NAT"), content: null, shows: { traffic: true, hits: true } },
+        { place: "taps", title: _("TAP devices"), content: <TapsPage />, shows: { traffic: true, holders: true } },
+        { place: "nat", title: _("1:1 NAT"), content: <NatPage />, shows: { traffic: true, hits: true } },
         { place: "host", title: _("Host"), content: null, shows: {} },
     ];
 }
