@@ -46,6 +46,8 @@ export interface Plan {
     notes?: readonly Message[];
     /** For the history: which device and guest (by name) it concerns. */
     about?: { device?: string; guest?: string };
+    /** The steps armed a revert on the host: it comes after so many seconds unless somebody confirms. */
+    confirm?: { seconds: number };
     /** Whether the host, read again afterwards, is as the plan promised. */
     holds(after: Snapshot): boolean;
 }
