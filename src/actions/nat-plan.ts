@@ -131,6 +131,8 @@ function changeSteps(change: Change): Step[] {
 /** The last mapping goes: nothing of ours stays but the kernel's forwarding switch, which others may rely on by now. */
 function removeSteps(change: Change): Step[] {
     const { snapshot, reading, before } = change;
+    if (!reading.running && !reading.saved)
+        return [];
     const present = [NAT_FILE, FORWARDING_FILE].filter(path => contentOf(snapshot, path) !== null);
     return [
         ...(reading.running ? [kernelStep({ ...change, after: { ...before, mappings: [] } })] : []),

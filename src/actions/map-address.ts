@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Mappings: add, change, enable, disable, remove, one or many, always in one transaction.
+import type { Message } from "../model/message.ts";
+import { msg } from "../model/message.ts";
+import type { Limits, Mapping, NatDevice, NatState } from "../model/nat.ts";
+import { mappingKey } from "../model/nat.ts";
+import { formatPrefix } from "../model/nat-address.ts";
+import { known, likelyUplinks } from "../model/nat-host.ts";
+import { currentState, isEmpty } from "../model/nat-reading.ts";
+import type { Planned, Problem } from "../model/plan.ts";
+import type { Snapshot } from "../model/snapshot.ts";
+import { isTap } from "../model/tap.ts";
+import { deviceOf, isOwnAddress, mappingProblems, mappingWarnings, readSide } from "./nat-conflicts.ts";
+import { planState, startingPoint } from "./nat-plan.ts";
+
+/** A mapping as it was typed or imported. */
+export interface MappingWish {
+    /** Address or prefix. */
+    public: string;
+    guest: string;
+    description?: string;
+    /** Default: enabled. */
+    enabled?: boolean;
+    log?: boolean;
+    limits?: Limits;
+    /** Anti-spoofing on the guest's device. Default: on; false leaves the device as it is. */
+    guard?: boolean;
+    /** Links to the outside, where the host has none chosen yet. Default: the devices of its default routes. */
+    uplinks?: readonly string[];
+    /** The public address is the host's own, and the person said twice that this is meant. */
+    acceptOwnAddress?: boolean;
+}
+
+/** The wish as a mapping, or what is wrong with what was typed. */
+export function readWish(snapshot: Snapshot, wish: MappingWish): { mapping: Mapping } | { problems: Problem[] } {
+    const outside = readSide("public", wish.public);
+    const inside = readSide("guest", wish.guest);
+    if ("problem" in outside || "problem" in inside)
+        return { problems: [outside, inside].flatMap(side => "problem" in side ? [side.problem] : []) };
+    return {
+        mapping: {
+            public: outside.prefix,
+            guest: inside.prefix,
+            description: wish.description?.trim() ?? "",
+            enabled: wish.enabled ?? true,
+            claimed: !isOwnAddress(snapshot, outside.prefix),
+            log: wish.log ?? false,
+            ...(wish.limits ? { limits: wish.limits } : {}),
+        },
+    };
+}
+
+function uplinksFor(snapshot: Snapshot, state: NatState, wishes: readonly MappingWish[]): readonly string[] {
+    if (state.uplinks.length > 0)
+        return state.uplinks;
+    return wishes.find(wish => wish.uplinks)?.uplinks ?? likelyUplinks(snapshot);
+}
+
+/** TAP devices of these mappings, added to those known; devices that are gone from the host are forgotten. */
+function devicesFor(snapshot: Snapshot, state: NatState, mappings: readonly Mapping[], guard: ReadonlySet<Mapping>): NatDevice[] {
+    const links = known(snapshot.links);
+    const devices = new Map(state.devices
+            .filter(device => !links || links.some(link => link.name === device.name))
+            .map(device => [device.name, device]));
+    for (const mapping of mappings) {
+        const name = deviceOf(snapshot, mapping.guest, state.uplinks);
+        const link = links?.find(candidate => candidate.name === name);
+        if (!link || !isTap(link))
+            continue;
+        const old = devices.get(link.name) ?? { name: link.name, guarded: false, shared: false };
+        devices.set(link.name, { ...old, guarded: old.guarded || guard.has(mapping) });
+    }
+    return [...devices.values()];
+}
+
+/** What people should know before: connections, the host's own address, links missing. */
+function notesFor(snapshot: Snapshot, state: NatState, mappings: readonly Mapping[]): Message[] {
+    const warnings = mappings.flatMap(mapping => [
+        ...mappingWarnings(snapshot, mapping, state.uplinks),
+        ...(mapping.claimed ? []
+            : [msg("$0 is the host's own address: what was sent to the host there goes to the guest.", mappingKey(mapping))]),
+    ]);
+    const shown = warnings.slice(0, 5);
+    return warnings.length > shown.length ? [...shown, msg("And $0 more.", String(warnings.length - shown.length))] : shown;
+}
+
+interface Result {
+    after: NatState;
+    /** Mappings to check and warn about. */
+    touched: readonly Mapping[];
+    title: Message;
+    notes?: readonly Message[];
+    armed?: boolean;
+}
+
+/** The frame of every planner here: read, compute, check, plan. */
+function planResult(snapshot: Snapshot, compute: (before: NatState) => Result | { problems: readonly Problem[] }): Planned {
+    const start = startingPoint(snapshot);
+    if ("problem" in start)
+        return { problems: [{ says: start.problem }] };
+    const result = compute(currentState(start.reading));
+    if ("problems" in result)
+        return result;
+    const { after, touched, title, notes = [], armed = false } = result;
+    return {
+        plan: planState(snapshot, start.reading, after, { title, notes: [...notes, ...notesFor(snapshot, after, touched)], armed }),
+    };
+}
+
+/** With several wishes, no field of a form is at fault but one of the addresses, which the sentence names. */
+function named({ field, says }: Problem, several: boolean): Problem {
+    return several || field === undefined ? { says } : { field, says };
+}
+
+/** Adds mappings; none unless all can be. */
+export function planMapAddresses(snapshot: Snapshot, wishes: readonly MappingWish[]): Planned {
+    return planResult(snapshot, before => {
+        const problems: Problem[] = [];
+        const added: Mapping[] = [];
+        const guard = new Set<Mapping>();
+        for (const wish of wishes) {
+            const read = readWish(snapshot, wish);
+            const found = "problems" in read ? read.problems
+                : mappingProblems(snapshot, read.mapping, [...before.mappings, ...added], wish.acceptOwnAddress);
+            problems.push(...found.map(problem => named(problem, wishes.length > 1)));
+            if ("mapping" in read) {
+                added.push(read.mapping);
+                if (wish.guard ?? true)
+                    guard.add(read.mapping);
+            }
+        }
+        const uplinks = uplinksFor(snapshot, before, wishes);
+        if (uplinks.length === 0)
+            problems.push({ field: "uplinks", says: msg("This host has no default route. Choose the link that leads outside.") });
+        if (problems.length > 0)
+            return { problems };
+        const known = { ...before, uplinks };
+        const [first] = added;
+        return {
+            after: { ...known, mappings: [...before.mappings, ...added], devices: devicesFor(snapshot, known, added, guard) },
+            touched: added,
+            title: added.length === 1 && first ? msg("Map $0 to $1", mappingKey(first), formatPrefix(first.guest))
+                : msg("Map $0 addresses", String(added.length)),
+            armed: added.some(mapping => !mapping.claimed && mapping.enabled),
+        };
+    });
+}
+
+/** Maps one public address or prefix to a guest's. */
+export function planMapAddress(snapshot: Snapshot, wish: MappingWish): Planned {
+    return planMapAddresses(snapshot, [wish]);
+}
+
+function absent(before: NatState, keys: readonly string[]): Problem[] {
+    const there = new Set(before.mappings.map(mappingKey));
+    return keys.filter(key => !there.has(key)).map(key => ({ says: msg("$0 is not mapped any more.", key) }));
+}
+
+/** Removes mappings by public address. Devices of removed mappings stay shielded while other mappings are left. */
+export function planRemoveMappings(snapshot: Snapshot, publicAddresses: readonly string[]): Planned {
+    return planResult(snapshot, before => {
+        const problems = absent(before, publicAddresses);
+        if (problems.length > 0)
+            return { problems };
+        const mappings = before.mappings.filter(mapping => !publicAddresses.includes(mappingKey(mapping)));
+        const after = { ...before, mappings, devices: devicesFor(snapshot, before, [], new Set()) };
+        return {
+            after,
+            touched: [],
+            title: publicAddresses.length === 1 ? msg("Remove the mapping of $0", publicAddresses[0] ?? "")
+                : msg("Remove $0 mappings", String(publicAddresses.length)),
+            notes: [
+                msg("Open connections over a removed mapping end at once. That cannot be undone."),
+                ...(isEmpty(after) ? [msg("No mapping is left: the table goes too. The kernel goes on forwarding until the next boot.")] : []),
+            ],
+        };
+    });
+}
+
+/** Replaces a mapping by another; the public address may change too. */
+export function planChangeMapping(snapshot: Snapshot, publicAddress: string, wish: MappingWish): Planned {
+    return planResult(snapshot, before => {
+        const problems = absent(before, [publicAddress]);
+        if (problems.length > 0)
+            return { problems };
+        const others = before.mappings.filter(mapping => mappingKey(mapping) !== publicAddress);
+        const read = readWish(snapshot, wish);
+        const found = "problems" in read ? read.problems : mappingProblems(snapshot, read.mapping, others, wish.acceptOwnAddress);
+        if (found.length > 0 || "problems" in read)
+            return { problems: found };
+        const guard = new Set(wish.guard ?? true ? [read.mapping] : []);
+        return {
+            after: { ...before, mappings: [...others, read.mapping], devices: devicesFor(snapshot, before, [read.mapping], guard) },
+            touched: [read.mapping],
+            title: msg("Change the mapping of $0", publicAddress),
+            armed: !read.mapping.claimed && read.mapping.enabled,
+        };
+    });
+}
+
+/** Switches mappings on or off. Disabled ones stay in the table and in the file; the host goes on holding their addresses. */
+export function planEnableMappings(snapshot: Snapshot, publicAddresses: readonly string[], enabled: boolean): Planned {
+    return planResult(snapshot, before => {
+        const problems = absent(before, publicAddresses);
+        if (problems.length > 0)
+            return { problems };
+        const chosen = (mapping: Mapping) => publicAddresses.includes(mappingKey(mapping));
+        const mappings = before.mappings.map(mapping => chosen(mapping) ? { ...mapping, enabled } : mapping);
+        return {
+            after: { ...before, mappings },
+            touched: enabled ? mappings.filter(chosen) : [],
+            title: enabled ? msg("Enable $0 mappings", String(publicAddresses.length))
+                : msg("Disable $0 mappings", String(publicAddresses.length)),
+            notes: enabled ? [] : [msg("Open connections over a disabled mapping end at once. That cannot be undone.")],
+            armed: enabled && mappings.some(mapping => chosen(mapping) && !mapping.claimed),
+        };
+    });
+}
+
+/** Settings of the whole host: its uplinks, and for each device anti-spoofing and shared outbound access. */
+export function planNatSettings(snapshot: Snapshot, settings: { uplinks?: readonly string[]; devices?: readonly NatDevice[] }): Planned {
+    return planResult(snapshot, before => {
+        if (settings.uplinks?.length === 0)
+            return { problems: [{ field: "uplinks", says: msg("Choose at least one link to the outside.") }] };
+        const after = { ...before, uplinks: settings.uplinks ?? before.uplinks, devices: settings.devices ?? before.devices };
+        return { after, touched: [], title: msg("Change how NAT leaves this host") };
+    });
+}

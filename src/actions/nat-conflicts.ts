@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What speaks against a mapping: problems forbid it, warnings are shown with the plan.
+import type { Message } from "../model/message.ts";
+import { msg } from "../model/message.ts";
+import type { Mapping } from "../model/nat.ts";
+import { descriptionProblem, isSingle, mappingKey } from "../model/nat.ts";
+import type { Prefix } from "../model/nat-address.ts";
+import { formatPrefix, networkOf, overlaps, parsePrefix, toNumber, width } from "../model/nat-address.ts";
+import { gateways, hostAddresses, known, linkNamed, reservedIn, routeTo } from "../model/nat-host.ts";
+import type { Problem } from "../model/plan.ts";
+import type { Snapshot } from "../model/snapshot.ts";
+import { isTap } from "../model/tap.ts";
+
+/** Networks that no mapping can use (IANA special-purpose registries). */
+const UNUSABLE: readonly [string, (address: string) => Message][] = [
+    ["0.0.0.0/8", address => msg("$0 means \"this host\" and cannot be mapped.", address)],
+    ["127.0.0.0/8", address => msg("$0 is a loopback address: it never leaves a machine.", address)],
+    ["169.254.0.0/16", address => msg("$0 is a link-local address: it is not unique on this host.", address)],
+    ["224.0.0.0/4", address => msg("$0 is a multicast address: it stands for groups, not for one machine.", address)],
+    ["240.0.0.0/4", address => msg("$0 is a reserved or broadcast address.", address)],
+    ["::/8", address => msg("$0 is a reserved address.", address)],
+    ["fe80::/10", address => msg("$0 is a link-local address: it is not unique on this host.", address)],
+    ["ff00::/8", address => msg("$0 is a multicast address: it stands for groups, not for one machine.", address)],
+];
+
+/** Widest prefix that is believed to be meant: a /0 would take all traffic of the host. */
+const WIDEST = { 4: 8, 6: 16 } as const;
+
+/** Reads one side of a mapping as it was typed. */
+export function readSide(field: "public" | "guest", text: string): { prefix: Prefix } | { problem: Problem } {
+    const problem = (says: Message) => ({ problem: { field, says } });
+    if (text.trim() === "")
+        return problem(msg("Type an address, or a prefix such as 203.0.113.16/28."));
+    const prefix = parsePrefix(text);
+    if (!prefix)
+        return problem(msg("\"$0\" is not an address. Write it in full, like 203.0.113.10 or 2001:db8::10.", text.trim().slice(0, 60)));
+    const network = networkOf(prefix);
+    if (network.address !== prefix.address)
+        return problem(msg("$0 is inside of a prefix, not its beginning: that would be $1.", text.trim(), formatPrefix(network)));
+    if (prefix.length < WIDEST[prefix.family])
+        return problem(msg("$0 is too wide: the widest prefix that can be mapped is a /$1.", text.trim(), String(WIDEST[prefix.family])));
+    for (const [range, says] of UNUSABLE) {
+        const unusable = parsePrefix(range);
+        if (unusable && overlaps(unusable, prefix))
+            return problem(says(text.trim()));
+    }
+    return { prefix };
+}
+
+/** Both sides of one family and size. */
+function shapeProblems({ public: outside, guest: inside }: Mapping): Problem[] {
+    if (outside.family !== inside.family) {
+        return [{ field: "guest", says: msg("$0 is an IPv$1 address, $2 an IPv$3 one. Both must be of the same kind.",
+            formatPrefix(inside), String(inside.family), formatPrefix(outside), String(outside.family)) }];
+    }
+    if (outside.length !== inside.length) {
+        return [{ field: "guest", says: msg("$0 and $1 are not of the same size. 1:1 means one guest address for each public one.",
+            formatPrefix(outside), formatPrefix(inside)) }];
+    }
+    return overlaps(outside, inside)
+        ? [{ field: "guest", says: msg("The guest address must differ from the public address.") }] : [];
+}
+
+function otherMappingProblems(mapping: Mapping, others: readonly Mapping[]): Problem[] {
+    return others.flatMap<Problem>(other => {
+        const [key, inside] = [mappingKey(other), formatPrefix(other.guest)];
+        if (overlaps(mapping.public, other.public))
+            return [{ field: "public", says: msg("$0 is mapped already, to $1.", key, inside) }];
+        if (overlaps(mapping.guest, other.guest))
+            return [{ field: "guest", says: msg("$0 has a public address already: $1.", inside, key) }];
+        if (overlaps(mapping.public, other.guest))
+            return [{ field: "public", says: msg("$0 is the guest address of the mapping of $1.", inside, key) }];
+        if (overlaps(mapping.guest, other.public))
+            return [{ field: "guest", says: msg("$0 is a public address, mapped to $1.", key, inside) }];
+        return [];
+    });
+}
+
+/** Addresses that the host itself or its router needs. */
+function hostProblems(snapshot: Snapshot, mapping: Mapping, acceptOwn: boolean): Problem[] {
+    const inside = (prefix: Prefix, address: string) => {
+        const parsed = parsePrefix(address);
+        return parsed !== undefined && overlaps(prefix, parsed);
+    };
+    return [
+        ...hostAddresses(snapshot).flatMap<Problem>(({ device, address, network }) => [
+            ...(inside(mapping.public, address) && !(acceptOwn && isSingle(mapping.public)) ? [{
+                field: "public",
+                says: msg("$0 is this host's own address on $1. Everything sent to the host there would go to the guest instead.",
+                    address, device),
+            }] : []),
+            ...(inside(mapping.guest, address)
+                ? [{ field: "guest", says: msg("$0 is this host's own address on $1, not a guest's.", address, device) }] : []),
+            ...reservedProblems(mapping.public, network, device),
+        ]),
+        ...gateways(snapshot).filter(gateway => inside(mapping.public, gateway)).map(gateway =>
+            ({ field: "public", says: msg("$0 is the gateway that this host uses.", gateway) })),
+    ].filter((problem, index, all) => all.findIndex(other => other.says.id === problem.says.id) === index);
+}
+
+/** The first and last address of a network that the host is on mean the network and everybody in it. */
+function reservedProblems(outside: Prefix, network: Prefix, device: string): Problem[] {
+    if (!isSingle(outside) || !overlaps(network, outside))
+        return [];
+    const [first, last] = reservedIn(network);
+    const number = toNumber(outside.address);
+    if (number === first)
+        return [{ field: "public", says: msg("$0 is the address of the network on $1 itself.", outside.address, device) }];
+    return number === last
+        ? [{ field: "public", says: msg("$0 is the broadcast address of the network on $1.", outside.address, device) }] : [];
+}
+
+/** IPv6 neighbours are answered for one address at a time; a whole prefix has to be routed here. */
+function onLinkProblems(snapshot: Snapshot, { public: outside }: Mapping): Problem[] {
+    if (outside.family === 4 || isSingle(outside))
+        return [];
+    const on = hostAddresses(snapshot).find(({ network }) => network.length < width(6) && overlaps(network, outside));
+    return on ? [{ field: "public", says: msg("$0 lies in the network on $1. An IPv6 prefix can be mapped only if the router sends "
+        + "all of it to this host; map single addresses instead.", formatPrefix(outside), on.device) }] : [];
+}
+
+function detailProblems(mapping: Mapping): Problem[] {
+    const description = descriptionProblem(mapping.description);
+    return [
+        ...(description ? [{ field: "description", says: description }] : []),
+        ...(!isSingle(mapping.public) && (mapping.limits || mapping.log)
+            ? [{ field: "limits", says: msg("Limits and logging are for single addresses, not for prefixes.") }] : []),
+    ];
+}
+
+/** Everything that forbids this mapping beside the others. Fields: public, guest, description, limits. */
+export function mappingProblems(snapshot: Snapshot, mapping: Mapping, others: readonly Mapping[], acceptOwn = false): Problem[] {
+    return [
+        ...shapeProblems(mapping),
+        ...otherMappingProblems(mapping, others),
+        ...hostProblems(snapshot, mapping, acceptOwn),
+        ...onLinkProblems(snapshot, mapping),
+        ...detailProblems(mapping),
+    ];
+}
+
+/** Whether the public side is an address that the host itself has: then no local route is ours. */
+export function isOwnAddress(snapshot: Snapshot, outside: Prefix): boolean {
+    return isSingle(outside) && hostAddresses(snapshot).some(({ address }) => address === outside.address);
+}
+
+/** The device behind which the guest address lives, by the host's routes; undefined where only an uplink leads there. */
+export function deviceOf(snapshot: Snapshot, inside: Prefix, uplinks: readonly string[]): string | undefined {
+    const route = routeTo(snapshot, inside);
+    return route?.device === undefined || uplinks.includes(route.device) ? undefined : route.device;
+}
+
+/** What does not forbid the mapping but would keep it from working, or from working after a reboot. */
+export function mappingWarnings(snapshot: Snapshot, mapping: Mapping, uplinks: readonly string[]): Message[] {
+    const inside = formatPrefix(mapping.guest);
+    const device = deviceOf(snapshot, mapping.guest, uplinks);
+    if (device === undefined)
+        return [msg("No device has a route to $0: nothing will arrive until one has.", inside)];
+    const link = linkNamed(snapshot, device);
+    const unit = known(snapshot.units)?.get(device);
+    return [
+        ...(link && isTap(link) && !unit?.enabled
+            ? [msg("$0, the device of $1, is not protected: when it is deleted, the mapping leads nowhere. Protect it first.",
+                device, inside)] : []),
+        ...(link && !link.up ? [msg("$0, the device of $1, is down.", device, inside)] : []),
+    ];
+}

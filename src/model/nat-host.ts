@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What NAT needs to know about the host's addresses and routes, out of a snapshot.
+import type { Prefix } from "./nat-address.ts";
+import { contains, networkOf, parseAddress, parsePrefix, span, width } from "./nat-address.ts";
+import type { Reading, Snapshot } from "./snapshot.ts";
+import type { Link, Route } from "./tap.ts";
+import { isTap } from "./tap.ts";
+
+/** The value of a part that has been read. */
+export function known<T>(reading: Reading<T>): T | undefined {
+    return reading.state === "read" ? reading.value : undefined;
+}
+
+/** An address of the host with the network that it is on. */
+export interface HostAddress {
+    device: string;
+    address: string;
+    network: Prefix;
+}
+
+export function hostAddresses(snapshot: Pick<Snapshot, "addresses">): HostAddress[] {
+    return [...known(snapshot.addresses) ?? []].flatMap(([device, addresses]) => addresses.flatMap(({ address, prefix }) => {
+        const parsed = parseAddress(address);
+        return parsed ? [{ device, address: parsed.address, network: networkOf({ ...parsed, length: prefix }) }] : [];
+    }));
+}
+
+/** A route's destination as a prefix; "default" is everything. */
+export function destination(route: Route): Prefix | undefined {
+    if (route.destination === "default")
+        return route.family === "inet" ? { family: 4, address: "0.0.0.0", length: 0 } : { family: 6, address: "::", length: 0 };
+    return parsePrefix(route.destination);
+}
+
+/** The route that a packet to this address (or all of this prefix) takes by the main table: the longest prefix wins. */
+export function routeTo(snapshot: Pick<Snapshot, "routes">, target: Prefix): Route | undefined {
+    let best: { route: Route; length: number } | undefined;
+    for (const route of known(snapshot.routes) ?? []) {
+        const prefix = route.type === "unicast" && route.table === "main" ? destination(route) : undefined;
+        if (!prefix || !contains(prefix, target))
+            continue;
+        const closer = !best || prefix.length > best.length
+            || (prefix.length === best.length && (route.metric ?? 0) < (best.route.metric ?? 0));
+        if (closer)
+            best = { route, length: prefix.length };
+    }
+    return best?.route;
+}
+
+/** Devices of default routes: links with a way out. */
+export function likelyUplinks(snapshot: Pick<Snapshot, "routes" | "links">): string[] {
+    const taps = new Set((known(snapshot.links) ?? []).filter(isTap).map(link => link.name));
+    const devices = (known(snapshot.routes) ?? [])
+            .filter(route => route.destination === "default" && route.type === "unicast" && route.table === "main")
+            .flatMap(route => route.device !== undefined && !taps.has(route.device) ? [route.device] : []);
+    return [...new Set(devices)].sort();
+}
+
+/** Addresses of routers that the host uses. */
+export function gateways(snapshot: Pick<Snapshot, "routes">): string[] {
+    return (known(snapshot.routes) ?? []).flatMap(route => parseAddress(route.gateway ?? "")?.address ?? []);
+}
+
+export function linkNamed(snapshot: Pick<Snapshot, "links">, name: string): Link | undefined {
+    return known(snapshot.links)?.find(link => link.name === name);
+}
+
+/** First and last address of an IPv4 network that has such (RFC 3021: not a /31), or the IPv6 router anycast address. */
+export function reservedIn(network: Prefix): bigint[] {
+    const { first, last } = span(network);
+    if (network.length >= width(network.family) - 1)
+        return [];
+    return network.family === 4 ? [first, last] : [first];
+}
