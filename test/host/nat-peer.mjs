@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Both ends of test connections, run inside of a network namespace: node nat-peer.mjs VERB …
+//   serve PORT                answers whoever connects or sends a datagram with the address it came from; a TCP peer that goes
+//                             on writing is echoed
+//   ask tcp|udp HOST PORT     prints that answer; exit status 1 when none comes within 2 s
+//   hold HOST PORT MS         writes a byte every MS milliseconds and prints "open", then "closed" and exits 3 when no echo
+//                             came for a second or the connection broke
+//   fetch HOST PORT BYTES     sends so many bytes and prints how many came back
+import { createSocket } from "node:dgram";
+import { connect, createServer } from "node:net";
+
+const [verb, ...args] = process.argv.slice(2);
+
+function plain(address) {
+    return address.replace(/^::ffff:/, "");
+}
+
+function serve(port) {
+    createServer(socket => {
+        socket.on("error", () => socket.destroy());
+        socket.write(`${plain(socket.remoteAddress)}\n`);
+        socket.pipe(socket);
+    }).listen(port, "::", () => {
+        const udp = createSocket("udp6");
+        udp.on("message", (_, from) => udp.send(`${plain(from.address)}\n`, from.port, from.address));
+        udp.bind(port, "::", () => console.log("ready"));
+    });
+}
+
+function answer(text) {
+    console.log(text.toString().split("\n")[0]);
+    process.exit(0);
+}
+
+function ask(protocol, host, port) {
+    setTimeout(() => process.exit(1), 2000);
+    if (protocol === "tcp") {
+        connect(port, host).on("data", answer).on("error", error => { console.error(error.message); process.exit(1); });
+        return;
+    }
+    const udp = createSocket(host.includes(":") ? "udp6" : "udp4");
+    udp.on("message", answer).on("error", () => process.exit(1));
+    udp.send("?", port, host);
+}
+
+function hold(host, port, interval) {
+    const socket = connect(port, host);
+    const closed = () => { console.log("closed"); process.exit(3); };
+    let timer;
+    socket.on("connect", () => console.log("open")).on("error", closed).on("close", closed);
+    socket.on("data", () => {
+        clearTimeout(timer);
+        timer = setTimeout(closed, 1000);
+        setTimeout(() => socket.write("."), interval);
+    });
+}
+
+function fetchBack(host, port, bytes) {
+    setTimeout(() => { console.log(got); process.exit(1); }, 8000);
+    let got = 0;
+    const socket = connect(port, host, () => socket.write(Buffer.alloc(bytes, ".")));
+    let first = true;
+    socket.on("data", data => {
+        const from = first ? data.indexOf("\n") + 1 : 0;
+        first = false;
+        got += data.length - from;
+        if (got >= bytes) { console.log(got); process.exit(0); }
+    }).on("error", () => process.exit(1));
+}
+
+switch (verb) {
+case "serve": serve(Number(args[0])); break;
+case "ask": ask(args[0], args[1], Number(args[2])); break;
+case "hold": hold(args[0], Number(args[1]), Number(args[2])); break;
+case "fetch": fetchBack(args[0], Number(args[1]), Number(args[2])); break;
+default: process.exit(2);
+}
