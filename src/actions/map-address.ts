@@ -5,10 +5,10 @@ import { msg } from "../model/message.ts";
 import type { Limits, Mapping, NatDevice, NatState } from "../model/nat.ts";
 import { mappingKey } from "../model/nat.ts";
 import { formatPrefix } from "../model/nat-address.ts";
-import { known, likelyUplinks } from "../model/nat-host.ts";
+import { likelyUplinks } from "../model/nat-host.ts";
 import { currentState, isEmpty } from "../model/nat-reading.ts";
 import type { Planned, Problem } from "../model/plan.ts";
-import type { Snapshot } from "../model/snapshot.ts";
+import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { isTap } from "../model/tap.ts";
 import { deviceOf, isOwnAddress, mappingProblems, mappingWarnings, readSide } from "./nat-conflicts.ts";
 import { planState, startingPoint } from "./nat-plan.ts";
@@ -58,7 +58,7 @@ function uplinksFor(snapshot: Snapshot, state: NatState, wishes: readonly Mappin
 
 /** TAP devices of these mappings, added to those known; devices that are gone from the host are forgotten. */
 function devicesFor(snapshot: Snapshot, state: NatState, mappings: readonly Mapping[], guard: ReadonlySet<Mapping>): NatDevice[] {
-    const links = known(snapshot.links);
+    const links = valueOf(snapshot.links);
     const devices = new Map(state.devices
             .filter(device => !links || links.some(link => link.name === device.name))
             .map(device => [device.name, device]));

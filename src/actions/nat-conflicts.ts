@@ -6,9 +6,9 @@ import type { Mapping } from "../model/nat.ts";
 import { descriptionProblem, isSingle, mappingKey } from "../model/nat.ts";
 import type { Prefix } from "../model/nat-address.ts";
 import { formatPrefix, networkOf, overlaps, parsePrefix, toNumber, width } from "../model/nat-address.ts";
-import { gateways, hostAddresses, known, linkNamed, reservedIn, routeTo } from "../model/nat-host.ts";
+import { gateways, hostAddresses, linkNamed, reservedIn, routeTo } from "../model/nat-host.ts";
 import type { Problem } from "../model/plan.ts";
-import type { Snapshot } from "../model/snapshot.ts";
+import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { isTap } from "../model/tap.ts";
 
 /** Networks that no mapping can use (IANA special-purpose registries). */
@@ -157,7 +157,7 @@ export function mappingWarnings(snapshot: Snapshot, mapping: Mapping, uplinks: r
     if (device === undefined)
         return [msg("No device has a route to $0: nothing will arrive until one has.", inside)];
     const link = linkNamed(snapshot, device);
-    const unit = known(snapshot.units)?.get(device);
+    const unit = valueOf(snapshot.units)?.get(device);
     return [
         ...(link && isTap(link) && !unit?.enabled
             ? [msg("$0, the device of $1, is not protected: when it is deleted, the mapping leads nowhere. Protect it first.",

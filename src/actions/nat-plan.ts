@@ -9,7 +9,7 @@ import { NAT_FILE, natFile } from "../model/nat-file.ts";
 import type { NatReading } from "../model/nat-reading.ts";
 import { agreement, currentState, isEmpty, natHolds, natReading, readingProblem } from "../model/nat-reading.ts";
 import type { Command, FileChange, Plan, Planned, Step } from "../model/plan.ts";
-import type { Snapshot } from "../model/snapshot.ts";
+import { valueOf, type Snapshot } from "../model/snapshot.ts";
 
 export const NAT_HELPER = "/usr/lib/kvm-tap/kvm-tap-nat";
 export const NAT_UNIT = "kvm-tap-nat.service";
@@ -36,7 +36,7 @@ function file(path: string, content: string | null): FileChange {
 }
 
 function contentOf(snapshot: Snapshot, path: string): string | null {
-    return snapshot.files.state === "read" ? snapshot.files.value.get(path)?.content ?? null : null;
+    return valueOf(snapshot.files)?.get(path)?.content ?? null;
 }
 
 /** A file written or removed, unless somebody else changed it meanwhile. */
@@ -68,7 +68,8 @@ function forwardingSteps({ snapshot, after }: Change): Step[] {
         return [];
     return [
         fileStep(snapshot, msg("Forward packets after every boot"), FORWARDING_FILE, content),
-        { says: msg("Forward packets now"), does: command([NAT_HELPER, "forward", ...after.uplinks]) },
+        // Never switched off again: by then others may rely on it.
+        { says: msg("Forward packets now"), does: command([NAT_HELPER, "forward", ...after.uplinks]), inert: true },
     ];
 }
 
@@ -77,7 +78,7 @@ function saveStep({ snapshot, after }: Change): Step {
 }
 
 function checkStep(text: string): Step {
-    return { says: msg("Have nftables check the change"), does: command(["nft", "-c", "-f", "-"], text) };
+    return { says: msg("Have nftables check the change"), does: command(["nft", "-c", "-f", "-"], text), inert: true };
 }
 
 /** The comment lines of a change alone: connections and announcements. */
@@ -97,11 +98,12 @@ function firstSteps(change: Change): Step[] {
             does: command(["systemctl", "enable", NAT_UNIT, ANNOUNCE_UNIT]),
             undo: command(["systemctl", "disable", "--now", NAT_UNIT, ANNOUNCE_UNIT]),
         },
-        // "start" would do nothing for a unit that is active while its table was flushed away.
-        { says: msg("Load the mappings now"), does: command(["systemctl", "restart", NAT_UNIT]) },
+        // "start" would do nothing for a unit that is active while its table was flushed away. Taken back by the step above.
+        { says: msg("Load the mappings now"), does: command(["systemctl", "restart", NAT_UNIT]), inert: true },
         ...(stale === "" ? [] : [{
             says: msg("Tell the neighbours, and end connections that began without the mapping"),
             does: command([NAT_HELPER, "apply"], stale),
+            inert: true as const,
         }]),
     ];
 }
@@ -142,7 +144,7 @@ function removeSteps(change: Change): Step[] {
             undo: command(["systemctl", "enable", "--now", NAT_UNIT, ANNOUNCE_UNIT]),
         },
         // A table that was loaded by hand has no active unit that would unload it.
-        { says: msg("Remove what is left of the table and its routes"), does: command([NAT_HELPER, "unload"]) },
+        { says: msg("Remove what is left of the table and its routes"), does: command([NAT_HELPER, "unload"]), inert: true },
         ...present.map(path => fileStep(snapshot, msg("Remove $0", path), path, null)),
     ];
 }

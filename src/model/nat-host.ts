@@ -2,14 +2,9 @@
 // What NAT needs to know about the host's addresses and routes, out of a snapshot.
 import type { Prefix } from "./nat-address.ts";
 import { contains, networkOf, parseAddress, parsePrefix, span, width } from "./nat-address.ts";
-import type { Reading, Snapshot } from "./snapshot.ts";
+import { valueOf, type Snapshot } from "./snapshot.ts";
 import type { Link, Route } from "./tap.ts";
 import { isTap } from "./tap.ts";
-
-/** The value of a part that has been read. */
-export function known<T>(reading: Reading<T>): T | undefined {
-    return reading.state === "read" ? reading.value : undefined;
-}
 
 /** An address of the host with the network that it is on. */
 export interface HostAddress {
@@ -19,7 +14,7 @@ export interface HostAddress {
 }
 
 export function hostAddresses(snapshot: Pick<Snapshot, "addresses">): HostAddress[] {
-    return [...known(snapshot.addresses) ?? []].flatMap(([device, addresses]) => addresses.flatMap(({ address, prefix }) => {
+    return [...valueOf(snapshot.addresses) ?? []].flatMap(([device, addresses]) => addresses.flatMap(({ address, prefix }) => {
         const parsed = parseAddress(address);
         return parsed ? [{ device, address: parsed.address, network: networkOf({ ...parsed, length: prefix }) }] : [];
     }));
@@ -35,7 +30,7 @@ export function destination(route: Route): Prefix | undefined {
 /** The route that a packet to this address (or all of this prefix) takes by the main table: the longest prefix wins. */
 export function routeTo(snapshot: Pick<Snapshot, "routes">, target: Prefix): Route | undefined {
     let best: { route: Route; length: number } | undefined;
-    for (const route of known(snapshot.routes) ?? []) {
+    for (const route of valueOf(snapshot.routes) ?? []) {
         const prefix = route.type === "unicast" && route.table === "main" ? destination(route) : undefined;
         if (!prefix || !contains(prefix, target))
             continue;
@@ -49,8 +44,8 @@ export function routeTo(snapshot: Pick<Snapshot, "routes">, target: Prefix): Rou
 
 /** Devices of default routes: links with a way out. */
 export function likelyUplinks(snapshot: Pick<Snapshot, "routes" | "links">): string[] {
-    const taps = new Set((known(snapshot.links) ?? []).filter(isTap).map(link => link.name));
-    const devices = (known(snapshot.routes) ?? [])
+    const taps = new Set((valueOf(snapshot.links) ?? []).filter(isTap).map(link => link.name));
+    const devices = (valueOf(snapshot.routes) ?? [])
             .filter(route => route.destination === "default" && route.type === "unicast" && route.table === "main")
             .flatMap(route => route.device !== undefined && !taps.has(route.device) ? [route.device] : []);
     return [...new Set(devices)].sort();
@@ -58,11 +53,11 @@ export function likelyUplinks(snapshot: Pick<Snapshot, "routes" | "links">): str
 
 /** Addresses of routers that the host uses. */
 export function gateways(snapshot: Pick<Snapshot, "routes">): string[] {
-    return (known(snapshot.routes) ?? []).flatMap(route => parseAddress(route.gateway ?? "")?.address ?? []);
+    return (valueOf(snapshot.routes) ?? []).flatMap(route => parseAddress(route.gateway ?? "")?.address ?? []);
 }
 
 export function linkNamed(snapshot: Pick<Snapshot, "links">, name: string): Link | undefined {
-    return known(snapshot.links)?.find(link => link.name === name);
+    return valueOf(snapshot.links)?.find(link => link.name === name);
 }
 
 /** First and last address of an IPv4 network that has such (RFC 3021: not a /31), or the IPv6 router anycast address. */

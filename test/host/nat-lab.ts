@@ -4,10 +4,13 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Plan, Planned } from "../../src/model/plan.ts";
-import type { HostFile, Snapshot } from "../../src/model/snapshot.ts";
-import type { Link, LinkAddress, Route } from "../../src/model/tap.ts";
+import { executor } from "../../src/host/execute.ts";
+import { watchHost, type HostWatch } from "../../src/host/watch.ts";
+import type { Executed } from "../../src/model/executed.ts";
 import { inEnglish } from "../../src/model/message.ts";
+import type { Plan, Planned } from "../../src/model/plan.ts";
+import { NOTHING_READ, type Snapshot } from "../../src/model/snapshot.ts";
+import type { Link } from "../../src/model/tap.ts";
 import { finish, must, until } from "../lab/exec.ts";
 import type { TestHost } from "../lab/host.ts";
 import { top } from "../lab/trees.ts";
@@ -116,60 +119,52 @@ export function runIn(place: Place, argv: readonly string[]): Promise<string> {
 
 // Reading and changing the host --------------------------------------------------------------------------------------
 
-type Json = Record<string, unknown>;
+/** What the page does: it watches the host, plans from what it read, and runs the plan. */
+export class Page {
+    private snapshot: Snapshot = NOTHING_READ;
+    private readonly watch: HostWatch;
 
-function parse(text: string): Json[] {
-    return JSON.parse(text === "" ? "[]" : text) as Json[];
+    constructor(private readonly host: TestHost) {
+        this.watch = watchHost(host.machine, snapshot => { this.snapshot = snapshot; });
+    }
+
+    /** Everything that NAT uses, read. Emulated guests' links count as TAP devices. */
+    async read(): Promise<Snapshot> {
+        await until("the host to be read", () => (["links", "addresses", "routes", "files", "natTable", "units"] as const)
+                .every(part => this.snapshot[part].state === "read"));
+        const { links } = this.snapshot;
+        return links.state === "read" ? { ...this.snapshot, links: { state: "read", value: links.value.map(asTap) } } : this.snapshot;
+    }
+
+    /** As `read`, once the host is as `wished`. */
+    async readUntil(what: string, wished: (snapshot: Snapshot) => boolean): Promise<Snapshot> {
+        await until(what, () => wished(this.snapshot));
+        return this.read();
+    }
+
+    /** Plans from what the host is now, runs, and insists on what the plan promised. */
+    async change(planner: (snapshot: Snapshot) => Planned): Promise<Executed & { state: "done" }> {
+        const plan = planOf(planner(await this.read()));
+        const result = await this.execute(plan);
+        if (result.state !== "done")
+            throw new Error(`${inEnglish(result.says)}: ${result.words}`);
+        if (!result.holds)
+            throw new Error(`${inEnglish(plan.title)}: the host does not read as promised`);
+        return result;
+    }
+
+    execute(plan: Plan): Promise<Executed> {
+        return executor(this.host.machine, this.watch, () => Promise.resolve("admin"))(plan, () => undefined);
+    }
+
+    close(): void {
+        this.watch.close();
+    }
 }
 
-/** Emulated guests' links count as TAP devices. */
-function linkOf(json: Json): Link {
-    const name = String(json["ifname"]);
-    const up = (json["flags"] as string[]).includes("UP");
-    const guest = /^(?!eth|lo)\w+0$|_pvnet\d$/.test(name);
-    return {
-        index: Number(json["ifindex"]), name, mtu: Number(json["mtu"]), up, carrier: true,
-        ...(guest ? { tun: { type: "tap", persistent: true, multiQueue: false, vnetHdr: false } } : {}),
-    };
-}
-
-function addressesOf(json: Json): [string, LinkAddress[]] {
-    const infos = json["addr_info"] as Json[];
-    return [String(json["ifname"]), infos.map(info => ({
-        family: info["family"] as "inet", address: String(info["local"]), prefix: Number(info["prefixlen"]), scope: String(info["scope"]),
-    }))];
-}
-
-function routeOf(family: "inet" | "inet6", json: Json): Route {
-    return {
-        family, destination: String(json["dst"]), type: String(json["type"] ?? "unicast"), table: "main",
-        ...(json["dev"] === undefined ? {} : { device: String(json["dev"]) }),
-        ...(json["gateway"] === undefined ? {} : { gateway: String(json["gateway"]) }),
-    };
-}
-
-async function filesOf(host: TestHost, paths: readonly string[]): Promise<ReadonlyMap<string, HostFile>> {
-    const files = await Promise.all(paths.map(async path => [path, await host.machine.read(path)] as const));
-    return new Map(files.flatMap(([path, content]) => content === null ? [] : [[path, { path, content }]]));
-}
-
-/** The parts of a snapshot that NAT uses. */
-export async function readHost(host: TestHost): Promise<Snapshot> {
-    const read = <T>(value: T) => ({ state: "read", value } as const);
-    const table = await host.attempt(["nft", "-j", "list", "table", "inet", "kvm_tap"]);
-    const ip = async (...argv: string[]) => parse(await host.run(["ip", "-j", ...argv]));
-    const links = await ip("address", "show");
-    return {
-        libvirt: { state: "reading" }, guests: read([]), units: read(new Map()), hook: { state: "reading" }, history: read([]),
-        links: read(links.map(linkOf)),
-        addresses: read(new Map(links.map(addressesOf))),
-        routes: read([
-            ...(await ip("-4", "route", "show")).map(json => routeOf("inet", json)),
-            ...(await ip("-6", "route", "show")).map(json => routeOf("inet6", json)),
-        ]),
-        files: read(await filesOf(host, ["/etc/kvm-tap/nat.nft", "/etc/sysctl.d/60-kvm-tap.conf"])),
-        natTable: read(table.status === 0 ? JSON.parse(table.stdout) as unknown : null),
-    };
+function asTap(link: Link): Link {
+    const emulated = link.kind === "veth" && /^(?!eth)\w+0$/.test(link.name);
+    return emulated ? { ...link, tun: { type: "tap", persistent: true, multiQueue: false, vnetHdr: false } } : link;
 }
 
 /** The plan, or the planner's sentences as an error. */
@@ -177,25 +172,4 @@ export function planOf(planned: Planned): Plan {
     if ("problems" in planned)
         throw new Error(planned.problems.map(problem => inEnglish(problem.says)).join("\n"));
     return planned.plan;
-}
-
-/** Runs a plan's steps; the executor of the page has tests of its own. */
-export async function run(host: TestHost, plan: Plan): Promise<void> {
-    for (const { does, expects } of plan.steps) {
-        if (does.type === "command") {
-            await host.machine.run(does.argv, { ...(does.input === undefined ? {} : { input: does.input }), accept: does.accept ?? [] });
-        } else {
-            const expected = expects?.type === "file" ? expects.content : undefined;
-            await host.machine.replace(does.path, does.content, expected);
-        }
-    }
-}
-
-/** Plans from what the host is now, runs, reads again, and insists on what the plan promised. */
-export async function change(host: TestHost, planner: (snapshot: Snapshot) => Planned): Promise<Snapshot> {
-    const plan = planOf(planner(await readHost(host)));
-    await run(host, plan);
-    const after = await readHost(host);
-    expect(plan.holds(after)).toBe(true);
-    return after;
 }

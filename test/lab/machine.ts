@@ -102,18 +102,23 @@ async function readOrNull(file: string): Promise<string | null> {
     }
 }
 
-/** A directory that does not exist yet is waited for in its parent. `changed` gets the name of what changed in it. */
+/** A directory that does not exist yet is waited for in the nearest one that does. `changed` gets the name of what changed in it. */
 function watchDirectory(directory: string, changed: (file: string) => void): { close(): void } {
     let closed = false;
     let watching: { close(): void } = { close: () => { /* nothing yet */ } };
-    const begin = async () => {
-        const exists = await access(directory).then(() => true, () => false);
+    const begin = async (appeared: boolean) => {
+        const there = await nearest(directory);
         if (closed)
             return;
-        watching = exists ? watch(directory, (_, file) => changed(file ?? "")) : watch(dirname(directory), () => {
-            void access(directory).then(() => { watching.close(); changed(""); return begin(); }, () => { /* not yet */ });
-        });
+        watching.close();
+        watching = watch(there, (_, file) => { if (there === directory) changed(file ?? ""); else void begin(true); });
+        if (appeared && there === directory)
+            changed("");
     };
-    void begin();
+    void begin(false);
     return { close: () => { closed = true; watching.close(); } };
+}
+
+async function nearest(directory: string): Promise<string> {
+    return await access(directory).then(() => true, () => false) ? directory : nearest(dirname(directory));
 }
