@@ -12,9 +12,10 @@ import { editXml, sameXml, withChild, withoutChild } from "../model/interface-xm
 import { msg } from "../model/message.ts";
 import type { Message } from "../model/message.ts";
 import type { Command, Expectation, Planned, Problem, Step } from "../model/plan.ts";
+import { valueOf } from "../model/snapshot.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { child, parseElement } from "../model/xml.ts";
-import { interfaceProblems, valueOf } from "./interface-problems.ts";
+import { interfaceProblems } from "./interface-problems.ts";
 
 /** What to do in the running guest: nothing; what libvirt can change in place; or unplug the interface and plug it in again. */
 export type LiveWish = "no" | "change" | "replug";

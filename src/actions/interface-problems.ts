@@ -8,7 +8,8 @@ import { msg } from "../model/message.ts";
 import type { Message } from "../model/message.ts";
 import { deviceNameProblem, macProblem } from "../model/names.ts";
 import type { Problem } from "../model/plan.ts";
-import type { Reading, Snapshot } from "../model/snapshot.ts";
+import { valueOf } from "../model/snapshot.ts";
+import type { Snapshot } from "../model/snapshot.ts";
 import type { Link } from "../model/tap.ts";
 import { isTap } from "../model/tap.ts";
 import { XmlError } from "../model/xml.ts";
@@ -38,13 +39,9 @@ export function interfaceProblems(snapshot: Snapshot, wished: Wished): Problem[]
         ...targetProblems(snapshot, wished, form, changed("target") || changed("managed") || changed("type")),
         ...queueProblems(snapshot, form, changed("queues") || changed("target")),
         ...sourceProblems(form),
+        ...bootProblems(wished.guest, form, changed("bootOrder")),
         ...plainProblems(form, changed),
     ];
-}
-
-/** What is read, or nothing. */
-export function valueOf<T>(reading: Reading<T>): T | undefined {
-    return reading.state === "read" ? reading.value : undefined;
 }
 
 function macProblems(snapshot: Snapshot, { guest, before }: Wished, { mac }: InterfaceForm, changed: boolean): Problem[] {
@@ -130,6 +127,14 @@ function sourceProblems(form: InterfaceForm): Problem[] {
     };
     const [field, says] = needs[form.type] ?? [];
     return field && says && form[field] === "" ? [{ field, says }] : [];
+}
+
+/** virDomainDefPostParse: `<os><boot dev=…>` and `<boot order=…>` of a device exclude each other. */
+function bootProblems({ configured, live }: Guest, { bootOrder }: InterfaceForm, changed: boolean): Problem[] {
+    const byKind = /<os[\s>](?:(?!<\/os>)[^])*<boot\s+dev=/.test((configured ?? live)?.xml ?? "");
+    return changed && bootOrder !== "" && byKind
+        ? [{ field: "bootOrder", says: msg("This guest boots by kind of device (<os><boot dev=…>): libvirt takes no boot order of single devices beside it.") }]
+        : [];
 }
 
 const whole = (from: number, to: number) => (text: string) => /^\d+$/.test(text) && Number(text) >= from && Number(text) <= to;

@@ -6,21 +6,20 @@ import type { Guest } from "../../../src/model/guest.ts";
 import { convertedTo, newInterface, withFields } from "../../../src/model/interface-form.ts";
 import { inEnglish } from "../../../src/model/message.ts";
 import type { Planned, Step } from "../../../src/model/plan.ts";
+import { NOTHING_READ } from "../../../src/model/snapshot.ts";
 import type { Snapshot } from "../../../src/model/snapshot.ts";
 import type { Link } from "../../../src/model/tap.ts";
 
-const reading = { state: "reading" } as const;
 const link = (name: string, more: Partial<Link> = {}): Link => ({ index: 1, name, mtu: 1500, up: true, carrier: false, ...more });
 const tap = (name: string, multiQueue = false) =>
     link(name, { kind: "tun", mac: "fe:00:00:00:00:01", tun: { type: "tap", persistent: true, multiQueue, vnetHdr: false } });
 
 function snapshotOf(guests: readonly Guest[]): Snapshot {
     return {
-        libvirt: reading, addresses: reading, routes: reading, units: reading, files: reading, natTable: reading, hook: reading,
-        history: reading,
+        ...NOTHING_READ,
         guests: { state: "read", value: guests },
         links: { state: "read", value: [tap("tap0"), tap("tap1"), tap("many", true), link("br0", { kind: "bridge" })] },
-    } as unknown as Snapshot;
+    };
 }
 
 const pci = (slot: number) => `<address type='pci' domain='0x0000' bus='0x00' slot='0x0${slot}' function='0x0'/>`;
@@ -109,6 +108,11 @@ test("what was changed meanwhile is not overwritten, and can be shown", () => {
     expect(verbs(started)).toEqual(["update-device --config"]);
 });
 
+const byKind = guestOf({
+    uuid: "charon", state: "off", persistent: true, autostart: false, managedSave: false,
+    configured: `<domain><os><type>hvm</type><boot dev='hd'/></os><devices>${first}</devices></domain>`,
+});
+
 test.each<[string, Planned, RegExp]>([
     ["no XML", plan([off], 0, { xml: "<interface" }), /^xml: This is not well-formed XML/],
     ["another element", plan([off], 0, { xml: "<disk/>" }), /^xml: This is not an <interface>/],
@@ -128,6 +132,7 @@ test.each<[string, Planned, RegExp]>([
     ["managed on a bridge", plan([off], 1, { xml: withFields(bridged, { managed: "no" }) }), /^managed: libvirt takes/],
     ["a bridge without a bridge", plan([off], 1, { xml: withFields(bridged, { bridge: "" }) }), /^bridge: Enter the bridge/],
     ["mtu", plan([off], 0, { xml: withFields(first, { mtu: "20" }) }), /^mtu: /],
+    ["boot order beside <os><boot>", plan([byKind], 0, { xml: withFields(first, { bootOrder: "1" }) }), /^bootOrder: This guest boots by kind/],
     ["queue size", plan([off], 0, { xml: withFields(first, { rxQueueSize: "300" }) }), /^rxQueueSize: A queue size is a power/],
     ["script", plan([off], 0, { xml: withFields(first, { script: "true" }) }), /^script: Enter the whole path/],
     ["alias", plan([off], 0, { xml: withFields(first, { alias: "net0" }) }), /^alias: An alias of your own/],
