@@ -93,7 +93,8 @@ async function undo(host: TestHost, plan: Plan): Promise<void> {
 }
 
 const edit = (fields: Partial<Record<InterfaceField, string>>) => (xml: string) => withFields(xml, fields);
-const convert = (type: string, fields: Partial<Record<InterfaceField, string>>) => (xml: string) => withFields(convertedTo(xml, type), fields);
+const convert = (type: string, fields: Partial<Record<InterfaceField, string>>) => (xml: string) =>
+    withFields(convertedTo(xml, type), fields);
 
 /** By index of the interface: what is done to it. */
 const changes: [string, number, (xml: string) => string][] = [
