@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // A storm of a thousand events must not mean a thousand reads: the first is answered at once, those that come meanwhile by one
-// more read, and a read that took long is followed by a pause as long, so that half of the time at least is left to the page.
+// more read, and a read is followed by a pause as long, so that half of the time is left to the page. A pause ends after a
+// quarter of a second, though: the first read of a libvirt that is just starting takes seconds, and what changes right after it
+// must not wait as long again.
+
+/** In milliseconds. */
+const LONGEST_PAUSE = 250;
 
 export class Coalesce {
     #running = false;
@@ -28,7 +33,7 @@ export class Coalesce {
             const start = performance.now();
             await this.work();
             current.resolve();
-            await this.#pause(performance.now() - start);
+            await this.#pause(Math.min(performance.now() - start, LONGEST_PAUSE));
         }
         this.#running = false;
     }
