@@ -65,6 +65,7 @@ srpm: dist
 	$(RPMBUILD) -bs pkg/kvm-tap.spec
 	@ls output/rpm/SRPMS/*.src.rpm
 
-rpm: srpm
-	$(RPMBUILD) --rebuild output/rpm/SRPMS/kvm-tap-$(VERSION)-*.src.rpm >output/rpm/build.log 2>&1 || { cat output/rpm/build.log; exit 1; }
+rpm: dist
+	rm -rf output/rpm && mkdir -p output/rpm
+	$(RPMBUILD) -ba pkg/kvm-tap.spec >output/rpm/build.log 2>&1 || { cat output/rpm/build.log; exit 1; }
 	@ls output/rpm/RPMS/noarch/*.rpm
