@@ -1,5 +1,6 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash
 # The whole user space of a lab guest. From the kernel command line: lab.name=NAME lab.ethN=ADDRESS@GATEWAY[,ADDRESS@GATEWAY]
 /bin/busybox mkdir -p /proc /sys /dev /sbin /usr/bin /usr/sbin /etc/acpi/PWRF /www/cgi-bin /tmp /var/log /var/run
 /bin/busybox --install -s
@@ -14,7 +15,8 @@ done
 
 ip link set dev lo up
 echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad
-for word in $(cat /proc/cmdline); do
+read -r line < /proc/cmdline
+for word in $line; do
     case $word in
     lab.name=*) name=${word#*=} ;;
     lab.eth*)

@@ -117,7 +117,8 @@ function bootXml(name: string, boots: NonNullable<GuestOptions["boots"]>): strin
         `<cmdline>console=ttyS0 quiet panic=-1 lab.name=${name} ${links.join(" ")}</cmdline>`;
 }
 
-async function installKernel(host: TestHost): Promise<void> {
+/** Puts the kernel where definitions of this file look for it. */
+export async function installKernel(host: TestHost): Promise<void> {
     const directory = join(host.root, place);
     if (existsSync(directory))
         return;
