@@ -30,6 +30,56 @@ await eachRelease(release => {
     });
 });
 
+describe("the Machine of a host", () => {
+    let host: TestHost;
+    beforeAll(async () => { host = await startHost({ release: "trixie" }); });
+    afterAll(() => host.stop());
+
+    test("runs commands: output, input through a pipe, exit status, standard error", async () => {
+        const { machine } = host;
+        expect(await machine.run(["cat"], { input: "Fährmann\n" })).toBe("Fährmann\n");
+        expect(await machine.run(["cat", "/dev/stdin"], { input: "a pipe" })).toBe("a pipe");
+        expect(await machine.run(["sh", "-c", "echo 1; echo 2 >&2; echo 3"], { mixed: true })).toBe("1\n2\n3\n");
+        expect(await machine.run(["sh", "-c", "echo none; exit 1"], { accept: [1] })).toBe("none\n");
+        await expect(machine.run(["cat", "/nowhere"])).rejects.toMatchObject({ problem: null, exitStatus: 1, words: expect.stringContaining("nowhere: No such file") });
+        await expect(machine.run(["no-such-program"])).rejects.toMatchObject({ problem: "not-found", exitStatus: null });
+    });
+
+    test("writes files whole, and not when they changed meanwhile", async () => {
+        const { machine } = host;
+        expect(await machine.read("/etc/lab")).toBeNull();
+        await machine.replace("/etc/lab", "one", null);
+        await expect(machine.replace("/etc/lab", "two", null)).rejects.toMatchObject({ path: "/etc/lab", found: "one" });
+        expect(await machine.read("/etc/lab")).toBe("one");
+        await machine.replace("/etc/lab", null, "one");
+        expect(await machine.read("/etc/lab")).toBeNull();
+    });
+
+    test("watches directories, also one that is made later", async () => {
+        const seen: string[] = [];
+        const watch = host.machine.watchDirectory("/etc/lab.d", path => seen.push(path));
+        await host.sh("mkdir /etc/lab.d");
+        await until("the directory to be noticed", () => seen.length > 0);
+        await until("the file to be noticed", async () => {
+            await host.sh("echo > /etc/lab.d/file");
+            return seen.includes("/etc/lab.d/file");
+        });
+        watch.close();
+    });
+
+    test("ends what a closed stream ran", async () => {
+        const running = () => host.attempt(["pgrep", "-x", "sleep"]).then(({ stdout }) => stdout !== "");
+        const said: string[] = [];
+        const stream = host.machine.stream(["sh", "-c", "read word; echo $word; exec sleep 1000"], {
+            data: chunk => said.push(chunk), end: error => { throw error ?? new Error("ended"); },
+        });
+        stream.write("hello\n");
+        await until("the answer", () => said.join("") === "hello\n" && running());
+        stream.close();
+        await until("the command to end", async () => !await running());
+    });
+});
+
 test("hosts run side by side, and one can be the other's neighbour", async () => {
     const one = await startHost({ release: "trixie" });
     const two = await startHost({ release: "trixie", internet: one.internet });
