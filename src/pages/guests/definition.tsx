@@ -17,7 +17,7 @@ function views({ live, configured }: InterfacePair): readonly { view: View; titl
 }
 
 /** libvirt indents by depth: without the common indentation the two texts compare, and read, better. */
-function outdented(xml: string): string {
+export function outdented(xml: string): string {
     const lines = xml.split("\n");
     const depth = Math.min(...lines.slice(1).filter(line => line.trim() !== "").map(line => line.search(/\S/)));
     return lines.map((line, index) => index === 0 ? line.trimStart() : line.slice(Number.isFinite(depth) ? depth : 0)).join("\n");

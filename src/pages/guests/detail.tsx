@@ -8,6 +8,7 @@ import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { Read } from "../../ui/states.tsx";
 import { _, translate } from "../../ui/translate.ts";
 import { DefinitionView } from "./definition.tsx";
+import { InterfaceButtons } from "./interface-buttons.tsx";
 import { Lifecycle } from "./lifecycle.tsx";
 import { PacketWay } from "./packet-way.tsx";
 import { guestAddresses, subjectsByKey } from "./rows.ts";
@@ -30,16 +31,24 @@ export function GuestDetail({ rowKey }: { rowKey: string }) {
     const snapshot = useSnapshot();
     const subject = subjectsByKey(snapshot).get(rowKey);
     if (subject === undefined) {
-        return <p>{_("This guest has no network interface.")}</p>;
+        const guest = snapshot.guests.state === "read" ? snapshot.guests.value.find(({ name }) => name === rowKey) : undefined;
+        return (
+            <>
+                <p>{_("This guest has no network interface.")}</p>
+                {guest && <InterfaceButtons guest={guest} addresses={[]} />}
+            </>
+        );
     }
     const { guest, pair } = subject;
     const target = (pair.live ?? pair.configured)?.target ?? "";
-    const [address] = guestAddresses(snapshot.routes.state === "read" ? snapshot.routes.value : []).get(target) ?? [];
+    const addresses = guestAddresses(snapshot.routes.state === "read" ? snapshot.routes.value : []).get(target) ?? [];
+    const [address] = addresses;
     return (
         <>
             {guest.problem && <Alert component="p" variant="warning" isInline title={translate(guest.problem)} />}
             <Lifecycle fates={lifecycle(subject)} running={guest.state === "running" || guest.state === "paused"} />
             <PacketWay subject={subject} address={address} />
+            <InterfaceButtons guest={guest} pair={pair} addresses={addresses} />
             <div className="kt-columns">
                 <DefinitionView pair={pair} />
                 <HistorySection subject={subject} history={snapshot.history} />

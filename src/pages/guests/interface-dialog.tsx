@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Adding, changing and converting an interface, as a form or as XML; and removing one.
+import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
+import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
+import { useId, useMemo, useState, type ReactNode } from "react";
+import { foundMeanwhile, planInterface, planRemoveInterface, type LiveWish } from "../../actions/edit-interface.ts";
+import type { Guest, InterfacePair } from "../../model/guest.ts";
+import { newInterface } from "../../model/interface-form.ts";
+import { randomMac } from "../../model/names.ts";
+import type { Planned } from "../../model/plan.ts";
+import { parseElement } from "../../model/xml.ts";
+import { Difference } from "../../ui/difference.tsx";
+import { problemOf, SelectField, TextField } from "../../ui/fields.tsx";
+import { More } from "../../ui/more.tsx";
+import { PlanDialog } from "../../ui/plan-dialog.tsx";
+import { useSnapshot } from "../../ui/snapshot-context.ts";
+import { _, format } from "../../ui/translate.ts";
+import { outdented } from "./definition.tsx";
+import { EverydayFields, MoreFields } from "./interface-fields.tsx";
+
+/** When a change is to take effect. */
+type When = "both" | "replug" | "config" | "live";
+
+const scopes: Record<When, { config: boolean; live: LiveWish }> = {
+    both: { config: true, live: "change" },
+    replug: { config: true, live: "replug" },
+    config: { config: true, live: "no" },
+    live: { config: false, live: "change" },
+};
+
+function whenChoices(guest: Guest, kind: "add" | "change" | "remove"): readonly { value: When; label: string }[] {
+    const later = { value: "config" as const, label: _("at the next start") };
+    const now = { value: "live" as const, label: _("now, only until the guest stops") };
+    if (!guest.live)
+        return [later];
+    if (!guest.configured)
+        return [now];
+    return [
+        { value: "both", label: kind === "change" ? _("now what can change now, the rest at the next start") : _("now and from now on") },
+        ...kind === "change" ? [{ value: "replug" as const, label: _("now, by unplugging and plugging in again") }] : [],
+        later,
+        now,
+    ];
+}
+
+function useWhen(guest: Guest, kind: "add" | "change" | "remove") {
+    const [wish, setWhen] = useState<When>("both");
+    const choices = whenChoices(guest, kind);
+    // The guest may be started or stopped while the dialog is open.
+    const when = choices.find(({ value }) => value === wish)?.value ?? choices[0]?.value ?? "config";
+    const field = (planned: Planned) => guest.live && (
+        <SelectField
+            label={_("Takes effect")} field="scope" planned={planned} value={when} choices={choices}
+            onChange={value => setWhen(choices.find(choice => choice.value === value)?.value ?? when)}
+        />
+    );
+    return { when, field };
+}
+
+function isXml(xml: string): boolean {
+    try {
+        return parseElement(xml).tag === "interface";
+    } catch {
+        return false;
+    }
+}
+
+/** Form and XML of the same interface, in two tabs. */
+function Editor({ xml, planned, onChange }: { xml: string; planned: Planned; onChange(xml: string): void }) {
+    const [wish, setView] = useState<"form" | "xml">("form");
+    const id = useId();
+    const readable = isXml(xml);
+    const view = readable ? wish : "xml";
+    const tab = (key: "form" | "xml", title: string) => (
+        <button
+            type="button" role="tab" id={`${id}-${key}`} aria-controls={id} aria-selected={view === key} onClick={() => setView(key)}
+            disabled={!readable && key === "form"}
+        >
+            {title}
+        </button>
+    );
+    return (
+        <>
+            <div className="kt-switch" role="tablist" aria-label={_("Show as")}>{tab("form", _("Form"))}{tab("xml", "XML")}</div>
+            <div className="kt-more-body" role="tabpanel" id={id} aria-labelledby={`${id}-${view}`}>
+                {view === "form"
+                    ? (
+                        <>
+                            <EverydayFields xml={xml} planned={planned} onChange={onChange} />
+                            <More><MoreFields xml={xml} planned={planned} onChange={onChange} /></More>
+                        </>
+                    )
+                    : (
+                        <TextField
+                            label={_("Definition")} field="xml" planned={planned} value={xml} code lines={14}
+                            onChange={text => { setView("xml"); onChange(text); }}
+                        />
+                    )}
+            </div>
+        </>
+    );
+}
+
+/** What somebody else changed while the dialog was open, against what it was opened on. */
+function Meanwhile({ opened, now, says, onTake }: { opened: InterfacePair; now: InterfacePair | undefined; says: string; onTake(): void }) {
+    const xmlOf = (pair: InterfacePair | undefined) => outdented((pair?.configured ?? pair?.live)?.xml ?? "");
+    return (
+        <Alert
+            variant="danger" isInline title={says} component="p"
+            actionLinks={now && <Button variant="link" isInline onClick={onTake}>{_("Start again from what is there now")}</Button>}
+        >
+            <p>{now ? _("Between what this dialog was opened on and what is there now:") : _("It is not there any more.")}</p>
+            {now && <Difference before={xmlOf(opened)} after={xmlOf(now)} />}
+        </Alert>
+    );
+}
+
+export interface InterfaceDialogProps {
+    guest: Guest;
+    /** Absent: a new interface. */
+    pair?: InterfacePair | undefined;
+    onClose(): void;
+}
+
+function startingXml(pair: InterfacePair | undefined): string {
+    const iface = pair?.configured ?? pair?.live;
+    return iface ? outdented(iface.xml) : newInterface(randomMac(), "");
+}
+
+export function InterfaceDialog({ guest, pair, onClose }: InterfaceDialogProps) {
+    const snapshot = useSnapshot();
+    const [opened, setOpened] = useState(pair);
+    const [xml, setXml] = useState(() => startingXml(pair));
+    const { when, field } = useWhen(guest, pair ? "change" : "add");
+    const planned = useMemo(() => planInterface(snapshot, { uuid: guest.uuid, opened, xml, ...scopes[when] }),
+        [snapshot, guest.uuid, opened, xml, when]);
+    const meanwhile = problemOf(planned, "meanwhile");
+    const now = opened && foundMeanwhile(snapshot, guest.uuid, opened);
+    return (
+        <PlanDialog
+            title={opened ? format(_("Interface of $0"), guest.name) : format(_("Add an interface to $0"), guest.name)} size="large"
+            action={opened ? _("Change") : _("Add")} done={opened ? _("The interface was changed") : _("The interface was added")}
+            planned={planned} onClose={onClose}
+        >
+            {opened && meanwhile !== undefined && (
+                <Meanwhile opened={opened} now={now} says={meanwhile} onTake={() => { setOpened(now); setXml(startingXml(now)); }} />
+            )}
+            <Editor xml={xml} planned={planned} onChange={setXml} />
+            {field(planned)}
+        </PlanDialog>
+    );
+}
+
+export function RemoveInterfaceDialog({ guest, pair, onClose }: { guest: Guest; pair: InterfacePair; onClose(): void }) {
+    const snapshot = useSnapshot();
+    const [opened] = useState(pair);
+    const { when, field } = useWhen(guest, "remove");
+    const { config, live } = scopes[when];
+    const planned = useMemo(() => planRemoveInterface(snapshot, { uuid: guest.uuid, opened, config, live: live !== "no" }),
+        [snapshot, guest.uuid, opened, config, live]);
+    const target = (opened.configured ?? opened.live)?.target;
+    const says: ReactNode = target === undefined
+        ? _("The guest loses this connection.")
+        : format(_("The guest loses this connection. The TAP device $0, its addresses and mappings stay."), target);
+    return (
+        <PlanDialog
+            title={format(_("Remove an interface of $0?"), guest.name)} action={_("Remove")} done={_("The interface was removed")}
+            planned={planned} onClose={onClose} danger says={says}
+        >
+            {field(planned)}
+        </PlanDialog>
+    );
+}

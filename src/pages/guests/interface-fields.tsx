@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The form of an `<interface>`: what one changes every day, and the rest under "More". All of it reads and edits the XML.
+import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
+import { TextInput } from "@patternfly/react-core/dist/dynamic/components/TextInput";
+import { useId } from "react";
+import { convertedTo, convertible, formOf, withFields, type InterfaceField } from "../../model/interface-form.ts";
+import { randomMac } from "../../model/names.ts";
+import type { Planned } from "../../model/plan.ts";
+import { valueOf, type Snapshot } from "../../model/snapshot.ts";
+import { isTap, type Link } from "../../model/tap.ts";
+import { Field, problemOf, SelectField, TextField } from "../../ui/fields.tsx";
+import { useSnapshot } from "../../ui/snapshot-context.ts";
+import { _ } from "../../ui/translate.ts";
+
+interface FieldsProps {
+    xml: string;
+    planned: Planned;
+    onChange(xml: string): void;
+}
+
+/** What every field needs to read and edit one attribute. */
+function useFields({ xml, planned, onChange }: FieldsProps) {
+    const form = formOf(xml);
+    const text = (field: InterfaceField) => ({
+        field, planned, value: form[field], code: true, onChange: (value: string) => onChange(withFields(xml, { [field]: value })),
+    });
+    const choice = (field: InterfaceField, choices: readonly { value: string; label: string }[]) => {
+        const known = choices.some(({ value }) => value === form[field]);
+        return {
+            field, planned, value: form[field], onChange: (value: string) => onChange(withFields(xml, { [field]: value })),
+            choices: known ? choices : [...choices, { value: form[field], label: form[field] }],
+        };
+    };
+    return { form, text, choice };
+}
+
+const onOff = () => [{ value: "", label: _("as libvirt decides") }, { value: "on", label: _("on") }, { value: "off", label: _("off") }];
+
+/** TAP devices that no guest's definition names; the one in use now comes first. */
+function freeDevices(snapshot: Snapshot, current: string): string[] {
+    const used = new Set((valueOf(snapshot.guests) ?? []).flatMap(guest =>
+        [...guest.configured?.interfaces ?? [], ...guest.live?.interfaces ?? []].map(iface => iface.target)));
+    const taps = (valueOf(snapshot.links) ?? []).filter(isTap).map(link => link.name);
+    return taps.filter(name => name === current || !used.has(name));
+}
+
+const namesOf = (links: readonly Link[]) => links.map(link => link.name);
+
+function Source(props: FieldsProps) {
+    const snapshot = useSnapshot();
+    const { form, text, choice } = useFields(props);
+    const links = valueOf(snapshot.links) ?? [];
+    switch (form.type) {
+    case "ethernet":
+        return (
+            <>
+                <TextField
+                    {...text("target")} label={_("TAP device")} required suggestions={freeDevices(snapshot, form.target)}
+                    help={_("A device of this host that no other guest uses.")}
+                />
+                <SelectField
+                    {...choice("managed", [
+                        { value: "no", label: _("me: libvirt neither makes nor deletes it") },
+                        { value: "", label: _("libvirt: made at the start, deleted at the stop") },
+                    ])}
+                    label={_("The device belongs to")}
+                />
+            </>
+        );
+    case "bridge":
+        return <TextField {...text("bridge")} label={_("Bridge")} required suggestions={namesOf(links.filter(link => link.kind === "bridge"))} />;
+    case "network":
+        return <TextField {...text("network")} label={_("libvirt network")} required />;
+    case "direct":
+        return <TextField {...text("sourceDevice")} label={_("Device of the host")} required suggestions={namesOf(links)} />;
+    default:
+        return null;
+    }
+}
+
+function TypeField({ xml, onChange, type }: FieldsProps & { type: string }) {
+    const names: Record<string, string> = {
+        ethernet: _("TAP device, routed (ethernet)"), bridge: _("Bridge of the host (bridge)"), network: _("libvirt network (network)"),
+        direct: _("Shared device, macvtap (direct)"),
+    };
+    const all = (convertible as readonly string[]).includes(type) ? convertible : [...convertible, type];
+    return (
+        <SelectField
+            label={_("Connected to")} field="type" value={type} choices={all.map(value => ({ value, label: names[value] ?? value }))}
+            onChange={value => onChange(convertedTo(xml, value))}
+        />
+    );
+}
+
+/** What one changes every day. */
+export function EverydayFields(props: FieldsProps) {
+    const { form, text, choice } = useFields(props);
+    const newMac = () => props.onChange(withFields(props.xml, { mac: randomMac() }));
+    return (
+        <>
+            <TypeField {...props} type={form.type} />
+            <Source {...props} />
+            <TextField
+                {...text("mac")} label={_("MAC address")} required
+                help={<Button variant="link" isInline onClick={newMac}>{_("Make a new one")}</Button>}
+            />
+            <TextField {...text("model")} label={_("Model")} suggestions={models} />
+            <SelectField
+                {...choice("linkState", [{ value: "", label: _("plugged in") }, { value: "down", label: _("unplugged") }])} label={_("Cable")}
+                help={_("As the guest sees it.")}
+            />
+        </>
+    );
+}
+
+const models = ["virtio", "e1000e", "e1000", "igb", "vmxnet3", "rtl8139"];
+
+/** The rest of what libvirt takes; what even this does not have can be written as XML. */
+export function MoreFields(props: FieldsProps) {
+    const { text, choice } = useFields(props);
+    return (
+        <>
+            <TextField {...text("queues")} label={_("Queues")} help={_("2 or more need a multi-queue device.")} />
+            <TextField {...text("mtu")} label={_("MTU")} help={_("As the guest sees it; the device of the host has its own.")} />
+            <TextField {...text("bootOrder")} label={_("Boot order")} />
+            <Rates label={_("Limit to the guest")} fields={["inAverage", "inPeak", "inBurst"]} {...props} />
+            <Rates label={_("Limit from the guest")} fields={["outAverage", "outPeak", "outBurst"]} {...props} />
+            <TextField {...text("filter")} label={_("Network filter")} help={_("One of those that virsh nwfilter-list shows.")} />
+            <TextField {...text("script")} label={_("Script at the start")} />
+            <TextField {...text("downscript")} label={_("Script at the stop")} />
+            <SelectField
+                {...choice("driver", [{ value: "", label: _("as libvirt decides") }, { value: "vhost", label: "vhost" }, { value: "qemu", label: "qemu" }])}
+                label={_("Driver")}
+            />
+            <TextField {...text("rxQueueSize")} label={_("Receive queue size")} />
+            <TextField {...text("txQueueSize")} label={_("Send queue size")} />
+            <SelectField
+                {...choice("txMode", [{ value: "", label: _("as libvirt decides") }, { value: "iothread", label: "iothread" }, { value: "timer", label: "timer" }])}
+                label={_("Sending by")}
+            />
+            <SelectField {...choice("ioEventFd", onOff())} label="ioeventfd" />
+            <SelectField {...choice("eventIdx", onOff())} label="event_idx" />
+            <SelectField {...choice("packed", onOff())} label={_("Packed queues")} />
+            <SelectField {...choice("rss", onOff())} label={_("Receive-side scaling")} />
+            <SelectField
+                {...choice("trustGuestRxFilters", [{ value: "", label: _("no") }, { value: "yes", label: _("yes") }])}
+                label={_("Guest may change its address filters")}
+            />
+            <SelectField {...choice("romBar", onOff())} label={_("Show the boot ROM")} />
+            <TextField {...text("romFile")} label={_("Boot ROM file")} />
+            <TextField {...text("alias")} label={_("Alias")} help={_("Begins with ua-.")} />
+        </>
+    );
+}
+
+/** Three numbers that belong together; what is wrong with any of them is said under all. */
+function Rates({ label, fields, ...props }: FieldsProps & { label: string; fields: readonly InterfaceField[] }) {
+    const { text } = useFields(props);
+    const id = useId();
+    const parts = [_("average"), _("at most"), _("at once")];
+    const problem = fields.map(field => problemOf(props.planned, field)).find(Boolean);
+    return (
+        <Field id={`${id}-0`} label={label} problem={problem} help={_("In kB a second on average and at most, and kB at once.")}>
+            <div className="kt-beside">
+                {fields.map((field, index) => {
+                    const { value, onChange } = text(field);
+                    return (
+                        <TextInput
+                            key={field} id={`${id}-${index}`} value={value} onChange={(_event, changed) => onChange(changed)} dir="ltr"
+                            inputMode="numeric" aria-label={`${label}: ${parts[index] ?? ""}`} placeholder={parts[index] ?? ""}
+                            validated={problemOf(props.planned, field) === undefined ? "default" : "error"}
+                        />
+                    );
+                })}
+            </div>
+        </Field>
+    );
+}
