@@ -98,11 +98,23 @@ function changedFile(path: string): Message {
 async function apply(machine: Machine, does: Command | FileChange): Promise<void> {
     if (does.type === "file")
         return machine.replace(does.path, does.content);
-    await machine.run(does.argv, {
-        superuser: "require",
-        ...does.input !== undefined && { input: does.input },
-        ...does.accept && { accept: does.accept },
-    });
+    try {
+        await machine.run(does.argv, {
+            superuser: "require",
+            ...does.input !== undefined && { input: does.input },
+            ...does.accept && { accept: does.accept },
+        });
+    } catch (error) {
+        throw does.unit !== undefined && error instanceof CommandError ? await explained(machine, error, does.unit) : error;
+    }
+}
+
+/** With what the unit itself said about its last run: systemctl only refers to it. */
+async function explained(machine: Machine, error: CommandError, unit: string): Promise<CommandError> {
+    const id = await machine.run(["systemctl", "show", "--property=InvocationID", "--value", unit]).catch(() => "");
+    const said = id.trim() === "" ? "" : await machine.run(
+        ["journalctl", "--quiet", "--output=cat", "--lines=10", `_SYSTEMD_INVOCATION_ID=${id.trim()}`]).catch(() => "");
+    return new CommandError(error.argv, error.problem, error.exitStatus, said.trim() || error.words);
 }
 
 async function check(machine: Machine, expects: Expectation | undefined): Promise<void> {

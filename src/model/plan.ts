@@ -10,6 +10,8 @@ export interface Command {
     input?: string;
     /** Exit statuses beside 0 that mean "nothing to do" (conntrack -D: 1). */
     accept?: readonly number[];
+    /** Whose last lines of the journal explain a failure: systemctl itself only says that there was one. */
+    unit?: string;
 }
 
 /** A file written whole, or removed where `content` is null. */
@@ -58,4 +60,17 @@ export type Planned = { plan: Plan } | { problems: readonly Problem[] };
 export interface Problem {
     field?: string;
     says: Message;
+}
+
+/** Several plans as one: all of their steps, undone together. */
+export function combined(title: Message, plans: readonly Plan[]): Plan {
+    const notes = plans.flatMap(plan => plan.notes ?? []);
+    const about = plans.find(plan => plan.about)?.about;
+    return {
+        title,
+        steps: plans.flatMap(plan => plan.steps),
+        ...notes.length > 0 && { notes },
+        ...about && { about },
+        holds: after => plans.every(plan => plan.holds(after)),
+    };
 }

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Deleting TAP devices, ours and others', and what guests that are gone left behind.
+import { msg, type Message } from "../model/message.ts";
+import { combined, type Plan, type Planned, type Problem, type Step } from "../model/plan.ts";
+import { valueOf, type Snapshot } from "../model/snapshot.ts";
+import { sysctlFilePath } from "../model/sysctl-file.ts";
+import { isTap } from "../model/tap.ts";
+import { deviceOfPath, tapFilePath, writeTapFile } from "../model/tap-file.ts";
+import { guestsNaming, guestsRunningOn } from "../model/validate.ts";
+import { command, contentOf, fileSteps, isEnabled, planned, runningSettings, systemctl, tapOf, unitOf, unreadProblems } from "./tap-steps.ts";
+
+/**
+ * A device deleted with all that we wrote down of it. Refused while a guest or another program uses it.
+ * Definitions that name it stay as they are, which a note says; plans that change them can be combined with this one.
+ */
+export function planDeleteTap(snapshot: Snapshot, name: string): Planned {
+    const written = contentOf(snapshot, tapFilePath(name)) !== null || isEnabled(snapshot, name);
+    return planned([
+        ...unreadProblems(snapshot), usedBy(snapshot, name),
+        written || tapOf(snapshot, name) ? undefined : { says: msg("There is no TAP device $0.", name) },
+    ], () => ({
+        title: msg("Delete the TAP device $0", name),
+        steps: written ? ourSteps(snapshot, name) : [foreignStep(snapshot, name)],
+        notes: deletionNotes(snapshot, name),
+        about: { device: name },
+        holds: after => isGone(after, name),
+    }));
+}
+
+function usedBy(snapshot: Snapshot, name: string): Problem | undefined {
+    const [guest] = guestsRunningOn(snapshot, name);
+    if (guest)
+        return { says: msg("$0 runs on $1. Shut the guest down, or unplug the interface first.", guest.name, name) };
+    if (!tapOf(snapshot, name)?.carrier)
+        return undefined;
+    const [holder] = valueOf(snapshot.holders)?.get(name) ?? [];
+    return holder
+        ? { says: msg("$0 (process $1) is using $2. End it first.", holder.program, String(holder.pid), name) }
+        : { says: msg("A program is using $0. End it first.", name) };
+}
+
+function isGone(after: Snapshot, name: string): boolean {
+    const files = [tapFilePath(name), sysctlFilePath(name)];
+    return !tapOf(after, name) && !isEnabled(after, name) && files.every(path => contentOf(after, path) === null);
+}
+
+/** The unit deletes the device when it is stopped; where it is not active, the device is deleted as one of others. */
+function ourSteps(snapshot: Snapshot, name: string): Step[] {
+    const unit = unitOf(name);
+    const active = valueOf(snapshot.units)?.get(name)?.active === "active";
+    const running = tapOf(snapshot, name) !== undefined && !active ? [foreignStep(snapshot, name)] : [];
+    return [
+        ...running,
+        {
+            says: msg("Delete it, and make it no longer at boot"),
+            does: systemctl("disable", "--now", unit),
+            undo: isEnabled(snapshot, name) ? systemctl("enable", "--now", unit) : systemctl("start", unit),
+            partial: true,
+        },
+        ...fileSteps(snapshot, msg("Remove $0", sysctlFilePath(name)), sysctlFilePath(name), null),
+        ...fileSteps(snapshot, msg("Remove $0", tapFilePath(name)), tapFilePath(name), null),
+    ];
+}
+
+/** `ip tuntap del` refuses a device in use, which `ip link delete` would take from under its guest. */
+function foreignStep(snapshot: Snapshot, name: string): Step {
+    const running = runningSettings(snapshot, name);
+    const mode = ["mode", "tap", ...running?.multiQueue ? ["multi_queue"] : []];
+    return {
+        says: msg("Delete the device"),
+        does: command(["ip", "tuntap", "del", "dev", name, ...mode]),
+        ...running && { undo: command(["ip", "-batch", "-"], { input: writeTapFile(running) }) },
+    };
+}
+
+function deletionNotes(snapshot: Snapshot, name: string): Message[] {
+    return guestsNaming(snapshot, name).map(guest =>
+        msg("The definition of $0 goes on naming $1: the guest will not start, or libvirt will make a device of its own.", guest.name, name));
+}
+
+/** Something that a renamed, undefined or cloned guest left behind. */
+export type Orphan =
+    /** A persistent device, or one that is written down, that no definition names. */
+    | { kind: "unused"; device: string }
+    /** A unit is enabled whose file is gone: it fails at every boot. */
+    | { kind: "unit"; device: string }
+    /** Kernel settings of a device that is neither there nor written down. */
+    | { kind: "sysctl"; device: string }
+    /** Several definitions name one device: only one of these guests can run. */
+    | { kind: "shared"; device: string; guests: readonly string[] };
+
+/** All that was left behind, by device. Nothing while guests or files are not read: unknown is not unused. */
+export function findOrphans(snapshot: Snapshot): Orphan[] {
+    const links = valueOf(snapshot.links), files = valueOf(snapshot.files), guests = valueOf(snapshot.guests);
+    const enabled = valueOf(snapshot.enabled);
+    if (!links || !files || !guests || !enabled)
+        return [];
+    const written = new Set([...files.keys()].map(deviceOfPath).filter(name => name !== undefined));
+    const there = new Set(links.filter(isTap).map(link => link.name));
+    const persistent = links.filter(isTap).filter(link => link.tun.persistent && !link.carrier).map(link => link.name);
+    const naming = guestsByDevice(snapshot);
+    const unused = [...new Set([...persistent, ...written])].filter(name => !naming.has(name));
+    const units = namesIn(enabled, /^kvm-tap@(.+)\.service$/);
+    const settings = namesIn(files.keys(), /^\/etc\/sysctl\.d\/60-kvm-tap-(.+)\.conf$/);
+    return [
+        ...unused.map((device): Orphan => ({ kind: "unused", device })),
+        ...units.filter(device => !written.has(device)).map((device): Orphan => ({ kind: "unit", device })),
+        ...settings.filter(device => !written.has(device) && !there.has(device)).map((device): Orphan => ({ kind: "sysctl", device })),
+        ...[...naming].filter(([, names]) => names.length > 1).map(([device, names]): Orphan => ({ kind: "shared", device, guests: names })),
+    ];
+}
+
+function namesIn(texts: Iterable<string>, pattern: RegExp): string[] {
+    return [...texts].map(text => pattern.exec(text)?.[1]).filter(name => name !== undefined);
+}
+
+/** Names of the guests of which a definition names a device. */
+function guestsByDevice(snapshot: Snapshot): Map<string, string[]> {
+    const naming = new Map<string, string[]>();
+    for (const guest of valueOf(snapshot.guests) ?? []) {
+        const interfaces = [...guest.live?.interfaces ?? [], ...guest.configured?.interfaces ?? []];
+        for (const device of new Set(interfaces.map(item => item.target).filter(name => name !== undefined)))
+            naming.set(device, [...naming.get(device) ?? [], guest.name]);
+    }
+    return naming;
+}
+
+/** Several devices with all that was written down of them, in one plan. */
+export function planClear(snapshot: Snapshot, devices: readonly string[]): Planned {
+    const plans: Plan[] = [];
+    const problems: Problem[] = [];
+    for (const device of devices) {
+        const answer = leftoverPlan(snapshot, device) ?? planDeleteTap(snapshot, device);
+        if ("plan" in answer)
+            plans.push(answer.plan);
+        else
+            problems.push(...answer.problems);
+    }
+    return planned(problems, () => combined(msg("Delete what was left of $0 TAP devices", String(plans.length)), plans));
+}
+
+/** Kernel settings alone. */
+function leftoverPlan(snapshot: Snapshot, device: string): Planned | undefined {
+    if (tapOf(snapshot, device) || contentOf(snapshot, tapFilePath(device)) !== null || isEnabled(snapshot, device))
+        return undefined;
+    const path = sysctlFilePath(device);
+    return contentOf(snapshot, path) === null ? undefined : {
+        plan: {
+            title: msg("Remove the kernel settings of $0", device),
+            steps: fileSteps(snapshot, msg("Remove $0", path), path, null),
+            about: { device },
+            holds: after => contentOf(after, path) === null,
+        },
+    };
+}

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Changing TAP devices that are there: their file and the running device together, without dropping a guest.
+import { msg } from "../model/message.ts";
+import type { Plan, Planned, Problem, Step } from "../model/plan.ts";
+import { valueOf, type Snapshot } from "../model/snapshot.ts";
+import { editSysctls, parseSysctls, sysctlFilePath, type Sysctls } from "../model/sysctl-file.ts";
+import { editTapFile, tapFilePath, writeTapFile } from "../model/tap-file.ts";
+import { changeCommands, needsNewDevice, takenOver, withoutDefaults, type TapSettings } from "../model/tap-settings.ts";
+import { guestsRunningOn } from "../model/validate.ts";
+import { settingsFor, wishProblems, type TapWish } from "./make-tap.ts";
+import {
+    command, contentOf, fileOf, fileSteps, ipBatch, isEnabled, planned, runningSettings, runsAs, systemctl, tapOf, unitOf, unreadProblems,
+} from "./tap-steps.ts";
+
+/** A device as the dialog for editing shows it at first: its file's words, else as it runs. Undefined: there is neither. */
+export function currentSettings(snapshot: Snapshot, name: string): TapSettings | undefined {
+    const running = runningSettings(snapshot, name);
+    return fileOf(snapshot, name)?.settings ?? (running && withoutDefaults(running));
+}
+
+/** A device changed into what is wished; one that was made by hand is written down with it. */
+export function planEditTap(snapshot: Snapshot, wish: TapWish): Planned {
+    const { name } = wish;
+    const before = currentSettings(snapshot, name);
+    const running = runningSettings(snapshot, name);
+    const after = keepingMode(settingsFor(wish), before);
+    const renew = running !== undefined && needsNewDevice(running, withAccounts(after, running));
+    const problems = [
+        ...unreadProblems(snapshot), ...wishProblems(snapshot, wish, name),
+        before ? undefined : { says: msg("$0 is neither there nor written down.", name) },
+        renew ? inUse(snapshot, name) : undefined,
+    ];
+    return planned(problems, () => ({
+        title: msg("Change the TAP device $0", name),
+        steps: renew ? renewing(snapshot, wish, after) : changing(snapshot, wish, after, running),
+        about: { device: name },
+        holds: at => (!running || runsAs(at, after)) && isEnabled(at, name) === wish.atBoot,
+    }));
+}
+
+/** Whether link-local addresses are made is not in the dialog: what the file or the device says stays. */
+function keepingMode(after: TapSettings, before: TapSettings | undefined): TapSettings {
+    const { addrGenMode, ...rest } = after;
+    const mode = before ? before.addrGenMode : addrGenMode;
+    return { ...rest, ...mode !== undefined && { addrGenMode: mode } };
+}
+
+/** Where the kernel shows a name and the wish has a number, or the other way round, it may be the same account: left as it is. */
+function withAccounts(after: TapSettings, running: TapSettings): TapSettings {
+    const number = (text: string | undefined) => text !== undefined && /^\d+$/.test(text);
+    const { owner, group, ...rest } = after;
+    const kept = (wished: string | undefined, now: string | undefined) => wished && now && number(wished) !== number(now) ? now : wished;
+    const as = { owner: kept(owner, running.owner), group: kept(group, running.group) };
+    return { ...rest, ...as.owner !== undefined && { owner: as.owner }, ...as.group !== undefined && { group: as.group } };
+}
+
+function inUse(snapshot: Snapshot, name: string): Problem | undefined {
+    const [guest] = guestsRunningOn(snapshot, name);
+    if (guest)
+        return { says: msg("Multi-queue, owner and group can only be had by a new device. Shut $0 down first.", guest.name) };
+    return tapOf(snapshot, name)?.carrier
+        ? { says: msg("Multi-queue, owner and group can only be had by a new device, and a program is using this one.") }
+        : undefined;
+}
+
+function tapFileSteps(snapshot: Snapshot, after: TapSettings): Step[] {
+    const path = tapFilePath(after.name);
+    const content = contentOf(snapshot, path);
+    return fileSteps(snapshot, msg("Change $0", path), path, content === null ? writeTapFile(after) : editTapFile(content, after));
+}
+
+function sysctlFileSteps(snapshot: Snapshot, { name, sysctls }: TapWish): Step[] {
+    const path = sysctlFilePath(name);
+    return fileSteps(snapshot, msg("Change $0", path), path, editSysctls(contentOf(snapshot, path), sysctls));
+}
+
+/** The file, then the same changes on the running device. */
+function changing(snapshot: Snapshot, wish: TapWish, after: TapSettings, running: TapSettings | undefined): Step[] {
+    return [
+        ...tapFileSteps(snapshot, after), ...sysctlFileSteps(snapshot, wish),
+        ...running ? [...runningSteps(running, after), ...sysctlSteps(snapshot, wish)] : [],
+        ...bootSteps(snapshot, wish.name, wish.atBoot),
+    ];
+}
+
+function runningSteps(running: TapSettings, after: TapSettings): Step[] {
+    const commands = changeCommands(running, after);
+    if (commands.length === 0)
+        return [];
+    return [{
+        says: msg("Change the running device"),
+        does: ipBatch(commands),
+        undo: command(["ip", "-force", "-batch", "-"], { input: inverse(running, after).map(line => `${line}\n`).join(""), accept: [1] }),
+        partial: true,
+    }];
+}
+
+/** Half of a change may be there when it fails: what is already as it was refuses to be taken back, which is no failure. */
+function inverse(running: TapSettings, after: TapSettings): string[] {
+    return changeCommands({ ...running, ...after }, running);
+}
+
+function sysctlSteps(snapshot: Snapshot, { name, sysctls }: TapWish): Step[] {
+    const before: Sysctls = parseSysctls(contentOf(snapshot, sysctlFilePath(name)) ?? "");
+    const changed = [...sysctls].filter(([key, value]) => before.get(key) !== value);
+    const known = changed.flatMap(([key]) => before.has(key) ? [`${key}=${before.get(key)}`] : []);
+    if (changed.length === 0)
+        return [];
+    return [{
+        says: msg("Change the kernel settings of the running device"),
+        does: command(["sysctl", "-w", ...changed.map(([key, value]) => `${key}=${value}`)]),
+        ...known.length > 0 && { undo: command(["sysctl", "-w", ...known]) },
+        partial: true,
+    }];
+}
+
+/** Made anew: stopping the unit deletes the device, starting it makes it. Undone in reverse, the old file is there before the start. */
+function renewing(snapshot: Snapshot, wish: TapWish, after: TapSettings): Step[] {
+    const unit = unitOf(wish.name);
+    return [
+        { says: msg("Delete the device"), does: systemctl("stop", unit), undo: systemctl("start", unit), partial: true },
+        ...tapFileSteps(snapshot, after), ...sysctlFileSteps(snapshot, wish),
+        { says: msg("Make it anew"), does: systemctl("start", unit), undo: systemctl("stop", unit), partial: true },
+        ...bootSteps(snapshot, wish.name, wish.atBoot),
+    ];
+}
+
+function bootSteps(snapshot: Snapshot, name: string, atBoot: boolean): Step[] {
+    if (isEnabled(snapshot, name) === atBoot)
+        return [];
+    const unit = unitOf(name);
+    const [enable, disable] = [systemctl("enable", unit), systemctl("disable", unit)];
+    return [atBoot
+        ? { says: msg("Make it at every boot"), does: enable, undo: disable }
+        : { says: msg("Do not make it at the next boot"), does: disable, undo: enable }];
+}
+
+/** Made at boot, or not. */
+export function planAtBoot(snapshot: Snapshot, name: string, atBoot: boolean): Planned {
+    return planned([
+        ...unreadProblems(snapshot),
+        fileOf(snapshot, name)?.makes ? undefined : { says: msg("$0 does not say how to make $1.", tapFilePath(name), name) },
+    ], () => ({
+        title: atBoot ? msg("Make $0 at every boot", name) : msg("Make $0 no longer at boot", name),
+        steps: bootSteps(snapshot, name, atBoot),
+        about: { device: name },
+        holds: after => isEnabled(after, name) === atBoot,
+    }));
+}
+
+/** Up or down, now and in the file. */
+export function planSetUp(snapshot: Snapshot, name: string, up: boolean): Planned {
+    const running = runningSettings(snapshot, name);
+    const file = fileOf(snapshot, name);
+    return planned([
+        ...unreadProblems(snapshot), running ? undefined : { says: msg("$0 is not there.", name) },
+    ], (): Plan => ({
+        title: up ? msg("Set $0 up", name) : msg("Set $0 down", name),
+        steps: [
+            ...file ? tapFileSteps(snapshot, { ...file.settings, up }) : [],
+            ...running ? runningSteps(running, { ...running, up }) : [],
+        ],
+        about: { device: name },
+        holds: after => tapOf(after, name)?.up === up,
+    }));
+}
+
+/** A device that is written down and missing. */
+export function planBringBack(snapshot: Snapshot, name: string): Planned {
+    const file = fileOf(snapshot, name);
+    return planned([
+        ...unreadProblems(snapshot),
+        file?.makes ? undefined : { says: msg("$0 does not say how to make $1.", tapFilePath(name), name) },
+        tapOf(snapshot, name) ? { says: msg("$0 is there already.", name) } : undefined,
+    ], () => ({
+        title: msg("Bring $0 back", name),
+        steps: [{
+            says: msg("Make it as $0 says", tapFilePath(name)),
+            does: systemctl("restart", unitOf(name)), undo: systemctl("stop", unitOf(name)), partial: true,
+        }],
+        about: { device: name },
+        holds: after => tapOf(after, name) !== undefined,
+    }));
+}
+
+/** A device made by hand, written down exactly as it runs; it is not made anew. */
+export function planAdopt(snapshot: Snapshot, name: string, description?: string): Planned {
+    const running = runningSettings(snapshot, name);
+    const device = tapOf(snapshot, name);
+    return planned([
+        ...unreadProblems(snapshot),
+        running ? undefined : { says: msg("There is no TAP device $0.", name) },
+        fileOf(snapshot, name) ? { says: msg("$0 describes it already.", tapFilePath(name)) } : undefined,
+        device && !device.tun.persistent
+            ? { says: msg("$0 is not persistent: it goes with the program that has it open, and only that program could change this.", name) }
+            : undefined,
+    ], () => adopting(snapshot, { ...withoutDefaults(running ?? empty(name)), ...description && { description } }, device?.index));
+}
+
+function empty(name: string): TapSettings {
+    return { name, multiQueue: false, addresses: [], routes: [] };
+}
+
+function adopting(snapshot: Snapshot, settings: TapSettings, index: number | undefined): Plan {
+    const { name } = settings;
+    return {
+        title: msg("Take over $0 as it is", name),
+        steps: [
+            ...fileSteps(snapshot, msg("Write the device down in $0", tapFilePath(name)), tapFilePath(name), writeTapFile(settings)),
+            {
+                says: msg("Make it at every boot, before libvirt starts"),
+                does: systemctl("enable", "--now", unitOf(name)),
+                // Stopping the unit would delete the device, which was there before.
+                undo: systemctl("disable", unitOf(name)),
+                partial: true,
+            },
+        ],
+        about: { device: name },
+        holds: after => tapOf(after, name)?.index === index && isEnabled(after, name) && runsAs(after, settings),
+    };
+}
+
+/** Drift: the file is made to say what runs. */
+export function planTakeOver(snapshot: Snapshot, name: string): Planned {
+    const running = runningSettings(snapshot, name), file = fileOf(snapshot, name);
+    const after = running && file && takenOver(file.settings, running);
+    return planned([
+        ...unreadProblems(snapshot),
+        after ? undefined : { says: msg("$0 is not both there and written down.", name) },
+    ], () => ({
+        title: msg("Write down how $0 runs", name),
+        steps: tapFileSteps(snapshot, after ?? empty(name)),
+        about: { device: name },
+        holds: at => runsAs(at, fileOf(at, name)?.settings ?? empty(name)),
+    }));
+}
+
+/** Drift: the running device is made to be as the file says. */
+export function planApplyFile(snapshot: Snapshot, name: string): Planned {
+    const running = runningSettings(snapshot, name), file = fileOf(snapshot, name);
+    const after = file && running && withAccounts({ mtu: 1500, ...file.settings }, running);
+    const renew = after && needsNewDevice(running, after);
+    return planned([
+        ...unreadProblems(snapshot),
+        after ? undefined : { says: msg("$0 is not both there and written down.", name) },
+        renew ? inUse(snapshot, name) : undefined,
+    ], () => ({
+        title: msg("Make $0 as its file says", name),
+        steps: renew
+            ? [{ says: msg("Make it anew"), does: systemctl("restart", unitOf(name)), partial: true }]
+            : running && after ? runningSteps(running, after) : [],
+        about: { device: name },
+        holds: at => file !== undefined && runsAs(at, file.settings),
+    }));
+}
+
+/** Kernel settings of a device as its file says; empty without one. */
+export function currentSysctls(snapshot: Snapshot, name: string): Sysctls {
+    return parseSysctls(valueOf(snapshot.files)?.get(sysctlFilePath(name))?.content ?? "");
+}
