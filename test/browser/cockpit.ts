@@ -2,7 +2,7 @@
 // Cockpit as a person uses it: logs in on its page, gains administrative access in its dialog, opens KVM TAP in its frame. The same for the
 // shells of Cockpit 287, 337 and 370.
 import { join } from "node:path";
-import type { Browser, BrowserContext, Frame, FrameLocator, Page } from "playwright-core";
+import type { Browser, BrowserContext, Frame, FrameLocator, Locator, Page } from "playwright-core";
 import { until } from "../lab/exec.ts";
 import { login, type TestHost } from "../lab/host.ts";
 import { top } from "../lab/trees.ts";
@@ -84,6 +84,36 @@ export class Cockpit {
         if (!frame)
             throw new Error("KVM TAP is not open");
         return frame;
+    }
+
+    /** The row of a guest, device or mapping in the table on the screen. */
+    row(key: string): Locator {
+        return this.frame.locator(`[data-row="${key}"]`);
+    }
+
+    /** Where a row says something. */
+    rowText(key: string, text: string | RegExp): Locator {
+        return this.row(key).getByText(text).first();
+    }
+
+    /** The open dialog. */
+    get dialog(): Locator {
+        return this.frame.getByRole("dialog");
+    }
+
+    /** Something shows within a second, as it must when the host changed. */
+    async soon(shown: Locator): Promise<void> {
+        await shown.waitFor({ timeout: 1000 });
+    }
+
+    /** Marks the document, for `sameDocument`. */
+    async mark(): Promise<void> {
+        await this.document.evaluate(() => { document.documentElement.dataset["mark"] = "same"; });
+    }
+
+    /** Whether the page has not been loaded again since it was marked. */
+    sameDocument(): Promise<boolean> {
+        return this.document.evaluate(() => document.documentElement.dataset["mark"] === "same");
     }
 
     /** Presses the shell's "Limited access" and gives the password. */

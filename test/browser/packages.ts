@@ -19,7 +19,7 @@ export async function startHostWithPlugin(options: HostOptions): Promise<TestHos
     return host;
 }
 
-async function installPackages(host: TestHost): Promise<void> {
+export async function installPackages(host: TestHost): Promise<void> {
     const packages = existsSync(built) ? readdirSync(built).filter(name => name.endsWith(".deb")) : [];
     if (packages.length !== 2)
         throw new Error("the browser tests install the packages: build them with `make deb`");
