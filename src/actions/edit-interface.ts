@@ -150,7 +150,7 @@ function ambiguous(): Planned {
 }
 
 /** Whether libvirt would answer "multiple devices matching". */
-function isAmbiguous(guest: Guest, iface: Interface): boolean {
+export function isAmbiguous(guest: Guest, iface: Interface): boolean {
     const all = [guest.configured?.interfaces, guest.live?.interfaces].find(interfaces => interfaces?.includes(iface)) ?? [];
     const alike = (other: Interface) => !iface.pci || !other.pci || pciText(other.pci) === pciText(iface.pci);
     return all.filter(other => other.mac === iface.mac && alike(other)).length > 1;
@@ -206,7 +206,8 @@ function sameIdentity(a: Interface, b: Interface): boolean {
     return a.mac === b.mac && a.alias === b.alias && (a.pci && pciText(a.pci)) === (b.pci && pciText(b.pci));
 }
 
-function update(guest: Guest, iface: Interface, xml: string, which: Which): Step {
+/** Sends the whole interface as it shall be; undone by sending it as it was. */
+export function update(guest: Guest, iface: Interface, xml: string, which: Which): Step {
     return {
         says: which === "live" ? msg("Change the interface of the running guest") : msg("Change the interface in the definition"),
         does: virsh("update-device", guest, xml, which),

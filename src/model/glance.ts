@@ -8,7 +8,7 @@ import type { Guest, Interface, InterfacePair } from "./guest.ts";
 import { msg } from "./message.ts";
 import type { Message } from "./message.ts";
 import type { DeviceUnit, HookState, Libvirt, Snapshot } from "./snapshot.ts";
-import type { Link } from "./tap.ts";
+import type { Holder, Link } from "./tap.ts";
 
 export type Severity = "danger" | "warning" | "info" | "success" | "unknown";
 
@@ -48,7 +48,7 @@ export interface HostFacts {
 
 /** The facts out of a snapshot; undefined while a part that matters has not been read. */
 export function hostFacts(snapshot: Snapshot): HostFacts | undefined {
-    const { libvirt, guests, links, units, hook } = snapshot;
+    const { libvirt, guests, links, units, hook, holders } = snapshot;
     if (libvirt.state !== "read" || guests.state !== "read" || links.state !== "read")
         return undefined;
     return {
@@ -56,7 +56,14 @@ export function hostFacts(snapshot: Snapshot): HostFacts | undefined {
         links: new Map(links.value.map(link => [link.name, link])),
         units: units.state === "read" ? units.value : new Map(),
         hook: hook.state === "read" ? hook.value : { installed: false, inEffect: "unknown" },
+        ...holders.state === "read" && { otherUsers: otherUsers(holders.value) },
     };
+}
+
+/** Programs that hold a device, without QEMU: its guests are known by name. */
+function otherUsers(holders: ReadonlyMap<string, readonly Holder[]>): Map<string, string[]> {
+    return new Map([...holders].map(([device, list]) =>
+        [device, list.map(({ program }) => program).filter(program => program !== "" && !program.startsWith("qemu"))]));
 }
 
 /** Every interface of every guest. Linear in their number. */
