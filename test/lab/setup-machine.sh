@@ -6,8 +6,11 @@ set -eu
 packages="mmdebstrap debian-archive-keyring systemd-container iproute2 cpio util-linux procps"
 for group; do
     case $group in
-    checks) packages="$packages chromium shellcheck gettext nftables fonts-dejavu-core" ;;
-    packages) packages="$packages dpkg-dev debhelper lintian rpm rpmlint xz-utils" ;;
+    checks)
+        packages="$packages chromium fonts-noto-core shellcheck nftables curl"
+        command -v busybox > /dev/null || packages="$packages busybox"
+        ;;
+    packages) packages="$packages dpkg-dev debhelper lintian rpm rpmlint appstream xz-utils" ;;
     esac
 done
 node --version > /dev/null 2>&1 || packages="$packages nodejs npm"

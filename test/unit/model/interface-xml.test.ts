@@ -105,7 +105,7 @@ const { element } = fc.letrec<{ element: string }>(tie => ({
 
 test("property: read and written, an element is the same text", () => {
     fc.assert(fc.property(element, xml => {
-        expect(writeElement(parseElement(xml))).toBe(xml.replace(/<(\w+)([^<>]*)><\/\1>/g, "<$1$2/>"));
+        expect(writeElement(parseElement(xml))).toBe(xml.replace(/<(\w+)([^<>]*)(?<!\/)><\/\1>/g, "<$1$2/>"));
     }));
 });
 
