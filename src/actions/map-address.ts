@@ -4,9 +4,11 @@ import type { Message } from "../model/message.ts";
 import { msg } from "../model/message.ts";
 import type { Limits, Mapping, NatDevice, NatState } from "../model/nat.ts";
 import { mappingKey } from "../model/nat.ts";
-import { formatPrefix } from "../model/nat-address.ts";
+import { formatPrefix, parsePrefix } from "../model/nat-address.ts";
+import { mappingChanges } from "../model/nat-change.ts";
 import { likelyUplinks } from "../model/nat-host.ts";
 import { currentState, isEmpty } from "../model/nat-reading.ts";
+import type { Import } from "../model/nat-transfer.ts";
 import type { Planned, Problem } from "../model/plan.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { isTap } from "../model/tap.ts";
@@ -23,7 +25,7 @@ export interface MappingWish {
     enabled?: boolean;
     log?: boolean;
     limits?: Limits;
-    /** Anti-spoofing on the guest's device. Default: on; false leaves the device as it is. */
+    /** Anti-spoofing on the guest's device. By default on for a device that had no mapping, else as it is. */
     guard?: boolean;
     /** Links to the outside, where the host has none chosen yet. Default: the devices of its default routes. */
     uplinks?: readonly string[];
@@ -56,8 +58,11 @@ function uplinksFor(snapshot: Snapshot, state: NatState, wishes: readonly Mappin
     return wishes.find(wish => wish.uplinks)?.uplinks ?? likelyUplinks(snapshot);
 }
 
+/** Anti-spoofing as it was wished with a mapping. */
+type Guard = ReadonlyMap<Mapping, boolean>;
+
 /** TAP devices of these mappings, added to those known; devices that are gone from the host are forgotten. */
-function devicesFor(snapshot: Snapshot, state: NatState, mappings: readonly Mapping[], guard: ReadonlySet<Mapping>): NatDevice[] {
+function devicesFor(snapshot: Snapshot, state: NatState, mappings: readonly Mapping[], guard: Guard): NatDevice[] {
     const links = valueOf(snapshot.links);
     const devices = new Map(state.devices
             .filter(device => !links || links.some(link => link.name === device.name))
@@ -67,8 +72,8 @@ function devicesFor(snapshot: Snapshot, state: NatState, mappings: readonly Mapp
         const link = links?.find(candidate => candidate.name === name);
         if (!link || !isTap(link))
             continue;
-        const old = devices.get(link.name) ?? { name: link.name, guarded: false, shared: false };
-        devices.set(link.name, { ...old, guarded: old.guarded || guard.has(mapping) });
+        const old = devices.get(link.name) ?? { name: link.name, guarded: true, shared: false };
+        devices.set(link.name, { ...old, guarded: guard.get(mapping) ?? old.guarded });
     }
     return [...devices.values()];
 }
@@ -107,43 +112,90 @@ function planResult(snapshot: Snapshot, compute: (before: NatState) => Result | 
     };
 }
 
-/** With several wishes, no field of a form is at fault but one of the addresses, which the sentence names. */
-function named({ field, says }: Problem, several: boolean): Problem {
-    return several || field === undefined ? { says } : { field, says };
+/** Wishes read and checked against `kept`, the mappings that stay, and against each other. */
+function readWishes(snapshot: Snapshot, wishes: readonly MappingWish[], kept: readonly Mapping[]) {
+    const mappings: Mapping[] = [];
+    const guard = new Map<Mapping, boolean>();
+    const problems = wishes.map(wish => {
+        const read = readWish(snapshot, wish);
+        if ("problems" in read)
+            return read.problems;
+        const found = mappingProblems(snapshot, read.mapping, [...kept, ...mappings], wish.acceptOwnAddress);
+        mappings.push(read.mapping);
+        if (wish.guard !== undefined)
+            guard.set(read.mapping, wish.guard);
+        return found;
+    });
+    return { mappings, guard, problems };
+}
+
+/** The state with these mappings beside those that stay. */
+function withMappings(snapshot: Snapshot, before: NatState, kept: readonly Mapping[], wishes: readonly MappingWish[],
+    { mappings, guard }: Pick<ReturnType<typeof readWishes>, "mappings" | "guard">): NatState | { problems: readonly Problem[] } {
+    const uplinks = uplinksFor(snapshot, before, wishes);
+    if (uplinks.length === 0)
+        return { problems: [{ field: "uplinks", says: msg("This host has no default route. Choose the link that leads outside.") }] };
+    const base = { ...before, uplinks };
+    return { ...base, mappings: [...kept, ...mappings], devices: devicesFor(snapshot, base, mappings, guard) };
 }
 
 /** Adds mappings; none unless all can be. */
 export function planMapAddresses(snapshot: Snapshot, wishes: readonly MappingWish[]): Planned {
     return planResult(snapshot, before => {
-        const problems: Problem[] = [];
-        const added: Mapping[] = [];
-        const guard = new Set<Mapping>();
-        for (const wish of wishes) {
-            const read = readWish(snapshot, wish);
-            const found = "problems" in read ? read.problems
-                : mappingProblems(snapshot, read.mapping, [...before.mappings, ...added], wish.acceptOwnAddress);
-            problems.push(...found.map(problem => named(problem, wishes.length > 1)));
-            if ("mapping" in read) {
-                added.push(read.mapping);
-                if (wish.guard ?? true)
-                    guard.add(read.mapping);
-            }
-        }
-        const uplinks = uplinksFor(snapshot, before, wishes);
-        if (uplinks.length === 0)
-            problems.push({ field: "uplinks", says: msg("This host has no default route. Choose the link that leads outside.") });
+        const read = readWishes(snapshot, wishes, before.mappings);
+        const problems = read.problems.flat();
         if (problems.length > 0)
-            return { problems };
-        const known = { ...before, uplinks };
-        const [first] = added;
+            return { problems: wishes.length > 1 ? problems.map(({ says }) => ({ says })) : problems };
+        const after = withMappings(snapshot, before, before.mappings, wishes, read);
+        if ("problems" in after)
+            return after;
+        const [first] = read.mappings;
         return {
-            after: { ...known, mappings: [...before.mappings, ...added], devices: devicesFor(snapshot, known, added, guard) },
-            touched: added,
-            title: added.length === 1 && first ? msg("Map $0 to $1", mappingKey(first), formatPrefix(first.guest))
-                : msg("Map $0 addresses", String(added.length)),
-            armed: added.some(mapping => !mapping.claimed && mapping.enabled),
+            after,
+            touched: read.mappings,
+            title: read.mappings.length === 1 && first ? msg("Map $0 to $1", mappingKey(first), formatPrefix(first.guest))
+                : msg("Map $0 addresses", String(read.mappings.length)),
+            armed: read.mappings.some(mapping => !mapping.claimed && mapping.enabled),
         };
     });
+}
+
+/**
+ * Adds the mappings of a file and changes those whose public address is mapped already; with `replace` all others go. Nothing
+ * unless all of it is valid: the field of a problem is `line N`.
+ */
+export function planImport(snapshot: Snapshot, { mappings: rows, errors }: Import, replace: boolean): Planned {
+    const broken = errors.map(({ line, says }) => ({ field: `line ${line}`, says }));
+    return planResult(snapshot, before => {
+        const keys = new Set(rows.map(row => parsePrefix(row.public)).flatMap(prefix => prefix ? [formatPrefix(prefix)] : []));
+        const kept = replace ? [] : before.mappings.filter(mapping => !keys.has(mappingKey(mapping)));
+        const read = readWishes(snapshot, rows, kept);
+        const problems = [...broken, ...read.problems.flatMap((found, index) =>
+            found.map(({ says }) => ({ field: `line ${rows[index]?.line ?? 0}`, says })))];
+        if (problems.length > 0)
+            return { problems };
+        const after = withMappings(snapshot, before, kept, rows, read);
+        if ("problems" in after)
+            return after;
+        const counts = importCounts(before, after);
+        return {
+            after,
+            touched: read.mappings,
+            title: msg("Import: $0 added, $1 changed, $2 removed", ...counts.map(String)),
+            ...(counts[1] + counts[2] > 0
+                ? { notes: [msg("Open connections over changed and removed mappings end at once. That cannot be undone.")] } : {}),
+        };
+    });
+}
+
+/** How many mappings are added, changed and removed. */
+function importCounts(before: NatState, after: NatState): [number, number, number] {
+    const changes = mappingChanges(before, after);
+    return [
+        changes.filter(change => !change.before).length,
+        changes.filter(change => change.before && change.after).length,
+        changes.filter(change => !change.after).length,
+    ];
 }
 
 /** Maps one public address or prefix to a guest's. */
@@ -163,7 +215,7 @@ export function planRemoveMappings(snapshot: Snapshot, publicAddresses: readonly
         if (problems.length > 0)
             return { problems };
         const mappings = before.mappings.filter(mapping => !publicAddresses.includes(mappingKey(mapping)));
-        const after = { ...before, mappings, devices: devicesFor(snapshot, before, [], new Set()) };
+        const after = { ...before, mappings, devices: devicesFor(snapshot, before, [], new Map()) };
         return {
             after,
             touched: [],
@@ -188,7 +240,7 @@ export function planChangeMapping(snapshot: Snapshot, publicAddress: string, wis
         const found = "problems" in read ? read.problems : mappingProblems(snapshot, read.mapping, others, wish.acceptOwnAddress);
         if (found.length > 0 || "problems" in read)
             return { problems: found };
-        const guard = new Set(wish.guard ?? true ? [read.mapping] : []);
+        const guard = new Map(wish.guard === undefined ? [] : [[read.mapping, wish.guard]]);
         return {
             after: { ...before, mappings: [...others, read.mapping], devices: devicesFor(snapshot, before, [read.mapping], guard) },
             touched: [read.mapping],

@@ -40,7 +40,7 @@ function contentOf(snapshot: Snapshot, path: string): string | null {
 }
 
 /** A file written or removed, unless somebody else changed it meanwhile. */
-function fileStep(snapshot: Snapshot, says: Message, path: string, content: string | null): Step {
+export function fileStep(snapshot: Snapshot, says: Message, path: string, content: string | null): Step {
     const before = contentOf(snapshot, path);
     return {
         says,
@@ -98,8 +98,9 @@ function firstSteps(change: Change): Step[] {
             does: command(["systemctl", "enable", NAT_UNIT, ANNOUNCE_UNIT]),
             undo: command(["systemctl", "disable", "--now", NAT_UNIT, ANNOUNCE_UNIT]),
         },
-        // "start" would do nothing for a unit that is active while its table was flushed away. Taken back by the step above.
-        { says: msg("Load the mappings now"), does: command(["systemctl", "restart", NAT_UNIT]), inert: true },
+        // "start" would do nothing for a unit that is active while its table was flushed away. Taken back by the step
+        // above. Reloading an active unit leaves no moment without a table.
+        { says: msg("Load the mappings now"), does: command(["systemctl", "reload-or-restart", NAT_UNIT]), inert: true },
         ...(stale === "" ? [] : [{
             says: msg("Tell the neighbours, and end connections that began without the mapping"),
             does: command([NAT_HELPER, "apply"], stale),

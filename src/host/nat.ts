@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What only the NAT page asks of the host: the change that waits for its confirmation, who else answers for an address, how
+// many connections a mapping has, and what else decides about forwarded packets.
+import type { Message } from "../model/message.ts";
+import { msg } from "../model/message.ts";
+import type { Connection } from "../model/nat-connections.ts";
+import { readConnections } from "../model/nat-connections.ts";
+import type { ForeignChain } from "../model/nat-foreign.ts";
+import { forwardChains, foreignChain, type ChainName } from "../model/nat-foreign.ts";
+import { CommandError, type Machine } from "./run.ts";
+
+const HELPER = "/usr/lib/kvm-tap/kvm-tap-nat";
+
+/** Where the helper keeps a change that waits, and the last one that it put back. */
+export const RUN_DIRECTORY = "/run/kvm-tap";
+
+export type ChangeStatus =
+    | { state: "none" }
+    /** Put back in so many seconds unless somebody confirms. */
+    | { state: "pending"; seconds: number }
+    | { state: "reverted"; reason: string };
+
+/** Reads what the helper left under /run: two files, no process. */
+export async function changeStatus(machine: Machine): Promise<ChangeStatus> {
+    const [deadline, reason] = await Promise.all([
+        machine.read(`${RUN_DIRECTORY}/nat-pending/deadline`), machine.read(`${RUN_DIRECTORY}/nat-reverted/reason`),
+    ]);
+    if (deadline !== null) {
+        const uptime = Number.parseFloat(await machine.read("/proc/uptime") ?? "0");
+        return { state: "pending", seconds: Math.max(0, Math.round(Number(deadline) - uptime)) };
+    }
+    return reason === null ? { state: "none" } : { state: "reverted", reason: reason.trim() };
+}
+
+export async function confirmChange(machine: Machine): Promise<void> {
+    await machine.run([HELPER, "confirm"], { superuser: "require" });
+}
+
+export async function revertChange(machine: Machine): Promise<void> {
+    await machine.run([HELPER, "revert"], { superuser: "require" });
+}
+
+/** Runs again, for good, what was put back last. */
+export async function keepChange(machine: Machine): Promise<void> {
+    await machine.run([HELPER, "keep"], { superuser: "require" });
+}
+
+/** Forgets that something was put back. */
+export async function dismissReverted(machine: Machine): Promise<void> {
+    await machine.run(["rm", "-rf", `${RUN_DIRECTORY}/nat-reverted`], { superuser: "require" });
+}
+
+/** Loads the file: the cure for a lost table and one way out of a difference. */
+export async function loadSaved(machine: Machine): Promise<void> {
+    await machine.run(["systemctl", "reload-or-restart", "kvm-tap-nat.service"], { superuser: "require" });
+}
+
+/** Whether another machine on this link answers for the address; undefined where that cannot be found out. Takes up to 2 s. */
+export async function answeredByAnother(machine: Machine, uplink: string, address: string): Promise<boolean | undefined> {
+    try {
+        await machine.run([HELPER, "probe", uplink, address], { superuser: "require" });
+        return false;
+    } catch (error) {
+        return error instanceof CommandError && error.exitStatus === 1 && error.words === "" ? true : undefined;
+    }
+}
+
+/** All tracked connections of one family. Where conntrack is missing, nothing is known: undefined. */
+export async function connections(machine: Machine, family: 4 | 6): Promise<readonly Connection[] | undefined> {
+    try {
+        return readConnections(await machine.run(["conntrack", "-f", `ipv${family}`, "-L"], { superuser: "require" }));
+    } catch {
+        return undefined;
+    }
+}
+
+/** What in the kernel decides besides our table. Parts that cannot be read are absent. */
+export interface Forwarding {
+    ipv4?: boolean;
+    ipv6?: boolean;
+    /** Tracked connections, and how many there may be: "table full, dropping packet". */
+    tracked?: { count: number; max: number };
+    chains: readonly ForeignChain[];
+    /** What could not be read, in words. */
+    unread: readonly Message[];
+}
+
+async function flag(machine: Machine, path: string): Promise<boolean | undefined> {
+    const text = await machine.read(path).catch(() => null);
+    return text === null ? undefined : text.trim() !== "0";
+}
+
+/** Base chains of others on the forward hook, with their rules: each listed alone, since one that fails must not hide the others. */
+async function foreign(machine: Machine): Promise<Pick<Forwarding, "chains" | "unread">> {
+    const list = async (...argv: string[]) =>
+        JSON.parse(await machine.run(["nft", "-j", "list", ...argv], { superuser: "try" })) as unknown;
+    const unread: Message[] = [];
+    const read = async (name: ChainName) => {
+        try {
+            return [foreignChain(name, await list("chain", name.family, name.table, name.chain))];
+        } catch {
+            unread.push(msg("The rules of $0 could not be read.", `${name.family} ${name.table} ${name.chain}`));
+            return [foreignChain(name, {})];
+        }
+    };
+    try {
+        const chains = await Promise.all(forwardChains(await list("chains")).map(read));
+        return { chains: chains.flat(), unread };
+    } catch {
+        return { chains: [], unread: [msg("The firewall of this host could not be read.")] };
+    }
+}
+
+export async function readForwarding(machine: Machine): Promise<Forwarding> {
+    const [ipv4, ipv6, count, max, others] = await Promise.all([
+        flag(machine, "/proc/sys/net/ipv4/ip_forward"), flag(machine, "/proc/sys/net/ipv6/conf/all/forwarding"),
+        machine.read("/proc/sys/net/netfilter/nf_conntrack_count").catch(() => null),
+        machine.read("/proc/sys/net/netfilter/nf_conntrack_max").catch(() => null), foreign(machine),
+    ]);
+    return {
+        ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }),
+        ...(count === null || max === null ? {} : { tracked: { count: Number(count), max: Number(max) } }),
+        ...others,
+    };
+}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Will a mapping work? Everything that can be told from what was read, worst first.
+import type { Message } from "./message.ts";
+import { msg } from "./message.ts";
+import type { Mapping } from "./nat.ts";
+import { isSingle } from "./nat.ts";
+import type { Prefix } from "./nat-address.ts";
+import { formatPrefix } from "./nat-address.ts";
+import type { ForeignChain } from "./nat-foreign.ts";
+import { foreignAdvice } from "./nat-foreign.ts";
+import { hostAddresses, linkNamed, routeTo } from "./nat-host.ts";
+import type { NatReading } from "./nat-reading.ts";
+import type { Snapshot } from "./snapshot.ts";
+import type { Link } from "./tap.ts";
+import { isTap } from "./tap.ts";
+
+export interface Finding {
+    severity: "danger" | "warning" | "info";
+    says: Message;
+}
+
+/** What src/host/nat.ts reads besides the snapshot; absent while it is not known. */
+export interface Around {
+    ipv4?: boolean;
+    ipv6?: boolean;
+    tracked?: { count: number; max: number };
+    chains: readonly ForeignChain[];
+}
+
+function danger(says: Message): Finding {
+    return { severity: "danger", says };
+}
+
+function warning(says: Message): Finding {
+    return { severity: "warning", says };
+}
+
+/** The device that leads to the guest, with its link; no device where only an uplink does. */
+export function wayIn(snapshot: Snapshot, guest: Prefix, uplinks: readonly string[]): { device?: string; link?: Link } {
+    const device = routeTo(snapshot, guest)?.device;
+    if (device === undefined || uplinks.includes(device))
+        return {};
+    const link = linkNamed(snapshot, device);
+    return { device, ...(link ? { link } : {}) };
+}
+
+function wayFindings(snapshot: Snapshot, mapping: Mapping, uplinks: readonly string[]): Finding[] {
+    const inside = formatPrefix(mapping.guest);
+    const { device, link } = wayIn(snapshot, mapping.guest, uplinks);
+    if (device === undefined)
+        return [danger(msg("No device of this host has a route to $0.", inside))];
+    if (!link)
+        return [danger(msg("$0, the way to $1, is missing.", device, inside))];
+    if (!link.up)
+        return [danger(msg("$0, the way to $1, is down.", device, inside))];
+    return isTap(link) && !link.carrier ? [warning(msg("No guest is attached to $0 now.", device))] : [];
+}
+
+function uplinkFindings(snapshot: Snapshot, uplinks: readonly string[]): Finding[] {
+    if (uplinks.length === 0)
+        return [danger(msg("No uplink is chosen: nothing that guests send is translated."))];
+    const missing = uplinks.filter(name => linkNamed(snapshot, name) === undefined);
+    return missing.map(name => warning(msg("The uplink $0 is missing now.", name)));
+}
+
+function kernelFindings(mapping: Mapping, around: Around | undefined): Finding[] {
+    const forwards = mapping.public.family === 4 ? around?.ipv4 : around?.ipv6;
+    const { tracked } = around ?? {};
+    return [
+        ...(forwards === false ? [danger(msg("The kernel does not forward IPv$0 packets.", String(mapping.public.family)))] : []),
+        ...(tracked && tracked.max > 0 && tracked.count > tracked.max * 0.9
+            ? [warning(msg("The kernel tracks $0 connections of at most $1: soon it drops new ones.", String(tracked.count), String(tracked.max)))] : []),
+    ];
+}
+
+function firewallFindings(mapping: Mapping, around: Around | undefined): Finding[] {
+    const families = mapping.public.family === 4 ? ["ip", "inet"] : ["ip6", "inet"];
+    return (around?.chains ?? [])
+            .filter(chain => families.includes(chain.family) && (chain.policy === "drop" || chain.drops))
+            .map(chain => warning(foreignAdvice(chain)));
+}
+
+/** Whether the address is answered for on a link, or must be routed here by the provider. */
+export function ownership(snapshot: Snapshot, outside: Prefix): "own" | "on-link" | "routed" {
+    const addresses = hostAddresses(snapshot);
+    if (isSingle(outside) && addresses.some(({ address }) => address === outside.address))
+        return "own";
+    const route = routeTo(snapshot, outside);
+    return route && route.destination !== "default" && route.gateway === undefined ? "on-link" : "routed";
+}
+
+function ownerFindings(snapshot: Snapshot, mapping: Mapping): Finding[] {
+    const outside = formatPrefix(mapping.public);
+    const now = ownership(snapshot, mapping.public);
+    if (now === "own" && mapping.claimed)
+        return [warning(msg("$0 has become an address of this host itself. Change the mapping, and the host stops claiming it.", outside))];
+    if (now !== "own" && !mapping.claimed)
+        return [danger(msg("$0 is no address of this host any more, and the mapping does not claim it. Change the mapping.", outside))];
+    return [];
+}
+
+/** Findings of one mapping; none means that nothing speaks against it. A disabled one has a single finding. */
+export function findings(snapshot: Snapshot, reading: NatReading, mapping: Mapping, around?: Around): Finding[] {
+    if (!mapping.enabled)
+        return [{ severity: "info", says: msg("Disabled: the host holds the address and answers nothing on it.") }];
+    if (!reading.running)
+        return [danger(msg("The table is not loaded: nothing is translated."))];
+    const { uplinks } = reading.running.state;
+    return [
+        ...wayFindings(snapshot, mapping, uplinks), ...uplinkFindings(snapshot, uplinks), ...kernelFindings(mapping, around),
+        ...ownerFindings(snapshot, mapping), ...firewallFindings(mapping, around),
+    ].sort((a, b) => order(a) - order(b));
+}
+
+function order({ severity }: Finding): number {
+    return ["danger", "warning", "info"].indexOf(severity);
+}

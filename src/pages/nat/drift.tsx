@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Uplinks, and whether the running table, its file and its unit agree; both ways out where they do not.
+import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
+import { useState } from "react";
+import { planLoadSaved, planSaveRunning } from "../../actions/nat-drift.ts";
+import { NAT_FILE } from "../../model/nat-file.ts";
+import { agreement, drift, driftLine, type NatReading } from "../../model/nat-reading.ts";
+import { valueOf } from "../../model/snapshot.ts";
+import { ChangeButton } from "../../ui/access.tsx";
+import { Difference } from "../../ui/difference.tsx";
+import { PlanDialog } from "../../ui/plan-dialog.tsx";
+import { useSnapshot } from "../../ui/snapshot-context.ts";
+import { Status } from "../../ui/status.tsx";
+import { _, format, translate } from "../../ui/translate.ts";
+
+function DriftDialog({ way, reading, onClose }: { way: "load" | "save"; reading: NatReading; onClose(): void }) {
+    const snapshot = useSnapshot();
+    const { remove, add } = drift(reading);
+    return (
+        <PlanDialog
+            title={way === "load" ? _("Load what is saved") : _("Save what runs")} size="large"
+            action={way === "load" ? _("Load") : _("Save")} done={way === "load" ? _("Saved mappings loaded") : _("Running mappings saved")}
+            planned={way === "load" ? planLoadSaved(snapshot) : planSaveRunning(snapshot)} onClose={onClose}
+            says={way === "load"
+                ? _("The running table becomes what the file says. − runs now, + is saved.")
+                : _("The file becomes what runs. − runs now, + is saved.")}
+        >
+            <Difference before={remove.map(driftLine).sort().join("\n")} after={add.map(driftLine).sort().join("\n")} />
+        </PlanDialog>
+    );
+}
+
+function Ways({ ways, reading }: { ways: readonly ("load" | "save")[]; reading: NatReading }) {
+    const [open, setOpen] = useState<"load" | "save">();
+    return (
+        <>
+            {ways.includes("load") && <ChangeButton variant="secondary" onClick={() => setOpen("load")}>{_("Load what is saved…")}</ChangeButton>}
+            {" "}
+            {ways.includes("save") && <ChangeButton variant="secondary" onClick={() => setOpen("save")}>{_("Save what runs…")}</ChangeButton>}
+            {open && <DriftDialog way={open} reading={reading} onClose={() => setOpen(undefined)} />}
+        </>
+    );
+}
+
+/** Lines of the file that are not understood, and elements that belong to no mapping. */
+function Oddities({ reading }: { reading: NatReading }) {
+    const problems = reading.saved?.problems ?? [];
+    const oddities = [...reading.running?.oddities ?? [], ...reading.running?.frame ?? []];
+    if (problems.length + oddities.length === 0)
+        return null;
+    return (
+        <Alert component="p" variant="warning" isInline title={_("Not everything is understood; the next change would put it right or lose it")}>
+            <ul>
+                {problems.slice(0, 10).map(({ line, says }) => (
+                    <li key={`${line} ${says.id}`}>{format(_("$0, line $1:"), NAT_FILE, line)} {translate(says)}</li>
+                ))}
+                {oddities.slice(0, 10).map(says => <li key={translate(says)}>{translate(says)}</li>)}
+            </ul>
+        </Alert>
+    );
+}
+
+function Agreement({ reading }: { reading: NatReading }) {
+    const enabled = valueOf(useSnapshot().enabled)?.has("kvm-tap-nat.service");
+    switch (agreement(reading)) {
+    case "none": return null;
+    case "agree":
+        return enabled === false
+            ? <Status kind="warning" reason={_("kvm-tap-nat.service is not enabled: after a reboot nothing is mapped.")}>{_("Not loaded at boot")}</Status>
+            : <Status kind="success">{_("Running and saved agree")}</Status>;
+    case "lost":
+        return (
+            <Alert component="p" variant="danger" isInline title={_("The table is gone: nothing is translated")} actionLinks={<Ways ways={["load"]} reading={reading} />}>
+                {_("Something flushed the host's nftables rules. The mappings are still saved.")}
+            </Alert>
+        );
+    case "unsaved":
+        return (
+            <Alert component="p" variant="warning" isInline title={_("What runs is not saved")} actionLinks={<Ways ways={["save"]} reading={reading} />}>
+                {format(_("$0 is missing: after a reboot nothing is mapped."), NAT_FILE)}
+            </Alert>
+        );
+    case "differ":
+        return (
+            <Alert
+                component="p" variant="warning" isInline title={_("The running table differs from what is saved")}
+                actionLinks={<Ways ways={["load", "save"]} reading={reading} />}
+            >
+                {format(_("Somebody changed $0 or the table by hand. Settle it before the next change."), NAT_FILE)}
+            </Alert>
+        );
+    }
+}
+
+export function NatStatus({ reading }: { reading: NatReading }) {
+    const uplinks = (reading.running ?? reading.saved)?.state.uplinks ?? [];
+    return (
+        <div className="kt-numbers">
+            {uplinks.length > 0 && <span className="kt-number kt-number-plain">{_("Uplinks:")} <span dir="ltr">{uplinks.join(", ")}</span></span>}
+            <Agreement reading={reading} />
+            <Oddities reading={reading} />
+        </div>
+    );
+}
