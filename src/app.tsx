@@ -7,6 +7,7 @@ import { watchHost, type Shown } from "./host/watch.ts";
 import type { Execute } from "./model/executed.ts";
 import { NOTHING_READ, type Libvirt, type Reading, type Snapshot } from "./model/snapshot.ts";
 import { GuestsPage } from "./pages/guests/index.tsx";
+import { HostPage } from "./pages/host/index.tsx";
 import { NatPage } from "./pages/nat/index.tsx";
 import { TapsPage } from "./pages/taps/index.tsx";
 import { AccessContext } from "./ui/access.tsx";
@@ -14,6 +15,7 @@ import { ExecuteContext } from "./ui/executor.ts";
 import { hrefTo, useLocation } from "./ui/location.ts";
 import { AccessNotice, StreamNotices } from "./ui/notices.tsx";
 import { SnapshotContext } from "./ui/snapshot-context.ts";
+import { RetryContext } from "./ui/states.tsx";
 import { Toasts } from "./ui/toasts.tsx";
 import { _, format } from "./ui/translate.ts";
 
@@ -30,7 +32,7 @@ function tabs(): readonly Tab[] {
         { place: "guests", title: _("Guests"), content: <GuestsPage />, shows: {} },
         { place: "taps", title: _("TAP devices"), content: <TapsPage />, shows: { traffic: true, holders: true } },
         { place: "nat", title: _("1:1 NAT"), content: <NatPage />, shows: { traffic: true, hits: true } },
-        { place: "host", title: _("Host"), content: null, shows: {} },
+        { place: "host", title: _("Host"), content: <HostPage />, shows: {} },
     ];
 }
 
@@ -86,7 +88,7 @@ export function Page({ snapshot, execute, show, retry }: PageProps) {
         <AccessContext value={accessOf[snapshot.access]}>
             <ExecuteContext value={execute}>
                 <SnapshotContext value={snapshot}>
-                    <Toasts>
+                    <RetryContext value={retry}><Toasts>
                         <Header all={all} current={current} libvirt={snapshot.libvirt} />
                         <main className="kt-main">
                             <h2 className="kt-sr-only">{current?.title}</h2>
@@ -94,7 +96,7 @@ export function Page({ snapshot, execute, show, retry }: PageProps) {
                             <StreamNotices snapshot={snapshot} retry={retry} />
                             {current?.content}
                         </main>
-                    </Toasts>
+                    </Toasts></RetryContext>
                 </SnapshotContext>
             </ExecuteContext>
         </AccessContext>

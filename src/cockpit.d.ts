@@ -120,3 +120,6 @@ interface Cockpit extends CockpitEvents {
 declare module "*.css";
 
 declare const cockpit: Cockpit;
+
+/** Of the page, put in by build.mjs. */
+declare const __VERSION__: string;

@@ -4,9 +4,10 @@ import type { Subject } from "./glance.ts";
 import { msg, type Message } from "./message.ts";
 import { currentState, natReading } from "./nat-reading.ts";
 import { formatPrefix } from "./nat-address.ts";
+import { likelyUplinks } from "./nat-host.ts";
 import type { Mapping } from "./nat.ts";
 import type { Snapshot } from "./snapshot.ts";
-import type { Link, Route } from "./tap.ts";
+import type { Link } from "./tap.ts";
 
 export type HopState = "ok" | "bad" | "none" | "unknown";
 
@@ -23,16 +24,11 @@ function maps(mapping: Mapping, address: string): boolean {
     return formatPrefix(mapping.guest).replace(/\/(32|128)$/, "") === address;
 }
 
-/** The links that default routes leave by. */
-export function uplinksOf(routes: readonly Route[]): string[] {
-    return [...new Set(routes.flatMap(route => route.destination === "default" && route.device !== undefined ? [route.device] : []))];
-}
-
 function uplinkHop(snapshot: Snapshot): Hop {
     const { routes, links } = snapshot;
     if (routes.state !== "read" || links.state !== "read")
         return { kind: "uplink", name: "", state: "unknown", says: msg("The routes of this host have not been read.") };
-    const [name] = uplinksOf(routes.value);
+    const [name] = likelyUplinks(snapshot);
     if (name === undefined)
         return { kind: "uplink", name: "", state: "bad", says: msg("This host has no default route: nothing reaches the outside.") };
     const up = links.value.find(link => link.name === name)?.up;

@@ -23,10 +23,10 @@ import type { Reading } from "../model/snapshot.ts";
 import { goTo, optionValues, setOptions, useLocation } from "./location.ts";
 import { choose, inHeldOrder, pageSize, parseSort, type Choice, type Column, type Filter } from "./table-model.ts";
 import type { Action } from "./row-actions.tsx";
-import { Empty, Failure, Loading } from "./states.tsx";
+import { Empty, Failure, Loading, Unreadable } from "./states.tsx";
 import { TableRow } from "./table-row.tsx";
 import { clearChoice, Pages, TableToolbar } from "./table-toolbar.tsx";
-import { _, format, locale, translate } from "./translate.ts";
+import { _, format, locale } from "./translate.ts";
 
 export interface DataTableProps<Row> {
     /** The first part of the address: `guests`. */
@@ -48,6 +48,8 @@ export interface DataTableProps<Row> {
     /** What can be done with several rows at once; makes rows selectable. */
     bulk?(rows: readonly Row[]): readonly Action[];
     empty: ReactNode;
+    /** Beside [Try again] when the rows cannot be read: AlertActionLinks. */
+    failedActions?: ReactNode;
     /** At the end of the toolbar: [Create device…]. */
     extra?: ReactNode;
 }
@@ -211,10 +213,10 @@ function LoadedTable<Row>(props: DataTableProps<Row> & { all: readonly Row[] }) 
 }
 
 export function DataTable<Row>(props: DataTableProps<Row>) {
-    const { rows, empty } = props;
+    const { rows, empty, failedActions } = props;
     switch (rows.state) {
     case "reading": return <Loading lines={8} />;
-    case "failed": return <Failure title={translate(rows.says)} words={rows.words} />;
+    case "failed": return <Unreadable says={rows.says} words={rows.words} actions={failedActions} />;
     case "read": return rows.value.length === 0 ? <>{empty}</> : <LoadedTable {...props} all={rows.value} />;
     }
 }

@@ -16,12 +16,25 @@ export function eventKind(event: string | undefined): StatusKind {
     }
 }
 
+export function eventName(event: string | undefined): string {
+    switch (event) {
+    case "deleted": return _("Deleted by libvirt");
+    case "restored": return _("Made again");
+    case "device-up": return _("Device made");
+    case "device-down": return _("Device removed");
+    case "nat-loaded": return _("NAT loaded");
+    case "nat-reverted": return _("NAT taken back");
+    case "changed": return _("Changed here");
+    default: return _("Other");
+    }
+}
+
 export function HistoryList({ entries, limit = 8 }: { entries: readonly HistoryEntry[]; limit?: number }) {
     if (entries.length === 0)
         return <p className="kt-subtle">{_("Nothing has happened since the journal begins.")}</p>;
     return (
         <ul className="kt-history">
-            {entries.slice(0, limit).map((entry, index) => (
+            {entries.toSorted((a, b) => b.time - a.time).slice(0, limit).map((entry, index) => (
                 <li key={`${entry.time}-${index}`}>
                     <time dateTime={new Date(entry.time).toISOString()} title={formatFullTime(entry.time)}>{formatTime(entry.time)}</time>
                     <StatusIcon kind={eventKind(entry.event)} />

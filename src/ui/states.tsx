@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What stands where there is nothing to show: loading, empty, failed. Each says what to do next.
-import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
+import { Alert, AlertActionLink } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { EmptyState, EmptyStateActions, EmptyStateBody, EmptyStateFooter } from "@patternfly/react-core/dist/dynamic/components/EmptyState";
 import { Skeleton } from "@patternfly/react-core/dist/dynamic/components/Skeleton";
-import type { ReactNode } from "react";
+import { createContext, useContext, type ReactNode } from "react";
+import type { Message } from "../model/message.ts";
 import type { Reading } from "../model/snapshot.ts";
 import { useSlow } from "./hooks.ts";
 import { _, translate } from "./translate.ts";
@@ -34,13 +35,29 @@ export function Words({ children }: { children: string }) {
     return children.trim() === "" ? null : <pre className="kt-words" dir="ltr">{children.trim()}</pre>;
 }
 
+/** Reads the host again, after something could not be read; the page puts it here. */
+export const RetryContext = createContext<() => void>(() => undefined);
+
 /** Our sentence, with the tool's own words under it. */
-export function Failure({ title, words, children }: { title: string; words?: string | undefined; children?: ReactNode }) {
+export function Failure({ title, words, children, actions }: {
+    title: string; words?: string | undefined; children?: ReactNode; actions?: ReactNode;
+}) {
     return (
-        <Alert component="p" variant="danger" isInline title={title}>
+        <Alert component="p" variant="danger" isInline title={title} actionLinks={actions}>
             {children}
             {words !== undefined && <Words>{words}</Words>}
         </Alert>
+    );
+}
+
+/** A part of the host that could not be read: why, and [Try again]. */
+export function Unreadable({ says, words, actions }: { says: Message; words: string; actions?: ReactNode }) {
+    const retry = useContext(RetryContext);
+    return (
+        <Failure
+            title={translate(says)} words={words}
+            actions={<>{actions}<AlertActionLink onClick={retry}>{_("Try again")}</AlertActionLink></>}
+        />
     );
 }
 
@@ -48,7 +65,7 @@ export function Failure({ title, words, children }: { title: string; words?: str
 export function Read<T>({ reading, children, lines = 3 }: { reading: Reading<T>; children: (value: T) => ReactNode; lines?: number }) {
     switch (reading.state) {
     case "reading": return <Loading lines={lines} />;
-    case "failed": return <Failure title={translate(reading.says)} words={reading.words} />;
+    case "failed": return <Unreadable says={reading.says} words={reading.words} />;
     case "read": return children(reading.value);
     }
 }

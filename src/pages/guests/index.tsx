@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // All guests of the host, a row per interface: what hangs on what, and what libvirt will do to it.
+import { AlertActionLink } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { useMemo, useState } from "react";
 import type { Reading } from "../../model/snapshot.ts";
+import { useAccess } from "../../ui/access.tsx";
 import { DataTable } from "../../ui/data-table.tsx";
 import { hrefTo } from "../../ui/location.ts";
 import { Numbers, type NumberFilter } from "../../ui/numbers.tsx";
@@ -9,6 +11,7 @@ import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { stableRows } from "../../ui/stable.ts";
 import { Empty } from "../../ui/states.tsx";
 import { _, plural } from "../../ui/translate.ts";
+import { DaemonDialog } from "../host/index.tsx";
 import { guestColumns, guestFilters } from "./columns.tsx";
 import { GuestDetail } from "./detail.tsx";
 import { guestRows, type GuestRow } from "./rows.ts";
@@ -42,6 +45,21 @@ function NoGuests() {
     );
 }
 
+/** Where guests cannot be read because the daemon does not run. */
+function StartLibvirt() {
+    const { libvirt } = useSnapshot();
+    const access = useAccess();
+    const [open, setOpen] = useState(false);
+    if (libvirt.state !== "failed" || access !== "granted")
+        return null;
+    return (
+        <>
+            <AlertActionLink onClick={() => setOpen(true)}>{_("Start libvirt…")}</AlertActionLink>
+            {open && <DaemonDialog daemon="start-libvirt" onClose={() => setOpen(false)} />}
+        </>
+    );
+}
+
 export function GuestsPage() {
     const snapshot = useSnapshot();
     const [columns] = useState(guestColumns);
@@ -57,7 +75,7 @@ export function GuestsPage() {
             <section className="kt-card kt-table-card">
                 <DataTable
                     place="guests" label={_("Guests")} rows={rows} columns={columns} filters={filters} sortBy="guest" keyOf={keyOf} nameOf={nameOf}
-                    textOf={textOf} detail={detail} empty={<NoGuests />}
+                    textOf={textOf} detail={detail} empty={<NoGuests />} failedActions={<StartLibvirt />}
                 />
             </section>
         </>

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Checks of the whole host: what was read, what it means, and which cure there is.
+import { devicesAtRisk, hostFacts, subjects, type Severity } from "./glance.ts";
+import { behaviours, newestVerified, versionNumber } from "./libvirt-version.ts";
+import { msg, type Message } from "./message.ts";
+import { agreement, natReading } from "./nat-reading.ts";
+import { valueOf, type Libvirt, type Reading, type Snapshot } from "./snapshot.ts";
+
+/** What a page offers for it. Without one, the sentence says what to do. */
+export type Cure = "start-libvirt" | "restart-libvirt" | "show-guests" | "show-taps" | "show-nat";
+
+export interface HostCheck {
+    id: string;
+    severity: Severity;
+    says: Message;
+    means: Message;
+    /** A tool's own words. */
+    words?: string;
+    cure?: Cure;
+}
+
+/** A part that could not be read is a check that fails, with the tool's words. */
+function unread(id: string, reading: Reading<unknown>, means: Message, cure?: Cure): HostCheck[] {
+    return reading.state === "failed"
+        ? [{ id, severity: "danger", says: reading.says, means, words: reading.words, ...cure && { cure } }] : [];
+}
+
+function libvirtCheck({ libvirt }: Snapshot): HostCheck[] {
+    if (libvirt.state !== "read")
+        return unread("libvirt", libvirt, msg("Without libvirt nothing is known of the guests, and none can be started."), "start-libvirt");
+    const { version, packageVersion, driver } = libvirt.value;
+    const shown = packageVersion ?? version;
+    const known = behaviours(libvirt.value).length;
+    if (driver !== "QEMU" || known === 0) {
+        return [{
+            id: "libvirt", severity: "unknown", says: msg("libvirt $0 with $1", shown, driver),
+            means: msg("Nobody has verified what this libvirt does to TAP devices, so fates are shown as not known."),
+        }];
+    }
+    if (versionNumber(version) > versionNumber(newestVerified)) {
+        return [{
+            id: "libvirt", severity: "info", says: msg("libvirt $0 is newer than the newest release that was measured ($1)", shown, newestVerified),
+            means: msg("Fates are those of the newest measured release."),
+        }];
+    }
+    return [{ id: "libvirt", severity: "success", says: msg("libvirt $0 answers", shown), means: rule(libvirt.value) }];
+}
+
+/** What the release implies for devices, in a sentence. */
+export function rule(libvirt: Libvirt): Message {
+    const [behaviour, ...others] = behaviours(libvirt);
+    if (behaviour === undefined || others.some(other => other.existing !== behaviour.existing))
+        return msg("It is not known whether this build refuses a device that exists.");
+    if (!behaviour.knowsManaged)
+        return msg("This release ignores managed='no' and deletes the device whenever a guest stops. Devices cannot be protected: upgrade to 5.8.0 or later.");
+    if (behaviour.unmanagedIsBroken)
+        return msg("This release cannot use a device that exists, protected or not: it is upstream's 9.0.0. Upgrade to 9.1.0 or later.");
+    return behaviour.existing === "refused"
+        ? msg("Without managed='no' a start fails when the device exists, and the failed start deletes it. With managed='no' the device is left alone.")
+        : msg("Without managed='no' the device is used, and deleted when the guest stops. With managed='no' it is left alone.");
+}
+
+function riskCheck(snapshot: Snapshot): HostCheck[] {
+    const facts = hostFacts(snapshot);
+    if (!facts)
+        return [];
+    const names = devicesAtRisk(subjects(facts));
+    return names.length === 0
+        ? [{
+            id: "risk", severity: "success", says: msg("No device will be deleted by libvirt"),
+            means: msg("No start, stop or failed start of a guest takes a persistent device with it."),
+        }]
+        : [{
+            id: "risk", severity: "danger", says: msg("Devices that libvirt will delete: $0", names.join(", ")), cure: "show-guests",
+            means: msg("The next start, stop or failed start of their guests deletes them. Protect them."),
+        }];
+}
+
+function hookCheck({ hook }: Snapshot): HostCheck[] {
+    if (hook.state !== "read")
+        return unread("hook", hook, msg("It is not known whether lost devices are made again."));
+    const { installed, inEffect } = hook.value;
+    if (!installed) {
+        return [{
+            id: "hook", severity: "warning", says: msg("The libvirt hook is not installed"),
+            means: msg("A device that is lost while a guest runs on its old definition stays lost until its unit is started. Install the package kvm-tap."),
+        }];
+    }
+    if (inEffect === true) {
+        return [{
+            id: "hook", severity: "success", says: msg("The libvirt hook is in effect"),
+            means: msg("A protected device that is lost all the same is made again at once, with its addresses and routes."),
+        }];
+    }
+    return [{
+        id: "hook", severity: "warning", cure: "restart-libvirt",
+        says: inEffect === false ? msg("The libvirt hook is not in effect yet") : msg("It is not known whether the libvirt hook is in effect"),
+        means: msg("libvirt looks for hooks only when it starts. Restarting its daemon puts the hook in effect and leaves running guests alone."),
+    }];
+}
+
+function unitCheck({ units }: Snapshot): HostCheck[] {
+    const failed = [...valueOf(units)?.values() ?? []].filter(unit => unit.active === "failed").map(unit => unit.name);
+    return failed.length === 0 ? [] : [{
+        id: "units", severity: "danger", says: msg("Devices whose unit failed: $0", failed.join(", ")), cure: "show-taps",
+        means: msg("They are not as their files say. The journal of kvm-tap@NAME.service tells why."),
+    }];
+}
+
+function natCheck(snapshot: Snapshot): HostCheck[] {
+    const reading = natReading(snapshot);
+    if (reading.state !== "read")
+        return unread("nat", reading, msg("What is mapped, and whether it works, is not known."));
+    const means = msg("The table inet kvm_tap in the kernel and /etc/kvm-tap/nat.nft are compared element by element.");
+    switch (agreement(reading.value)) {
+    case "none": return [];
+    case "agree": return [{ id: "nat", severity: "success", says: msg("The 1:1 NAT runs as it is saved"), means }];
+    case "lost": return [{ id: "nat", severity: "danger", says: msg("The 1:1 NAT is saved, but not loaded"), means, cure: "show-nat" }];
+    case "unsaved": return [{ id: "nat", severity: "warning", says: msg("The 1:1 NAT runs, but is not saved"), means, cure: "show-nat" }];
+    case "differ": return [{ id: "nat", severity: "warning", says: msg("The 1:1 NAT that runs differs from the one that is saved"), means, cure: "show-nat" }];
+    }
+}
+
+function networkCheck({ links, routes }: Snapshot): HostCheck[] {
+    return [
+        ...unread("network", links, msg("Devices, addresses and routes are not known.")),
+        ...links.state === "read" ? unread("network", routes, msg("Devices, addresses and routes are not known.")) : [],
+    ];
+}
+
+const worstFirst: readonly Severity[] = ["danger", "warning", "unknown", "info", "success"];
+
+/** All checks, the worst first. Parts that are still being read are left out. */
+export function hostChecks(snapshot: Snapshot): readonly HostCheck[] {
+    return [libvirtCheck, riskCheck, hookCheck, unitCheck, natCheck, networkCheck].flatMap(check => check(snapshot))
+        .sort((a, b) => worstFirst.indexOf(a.severity) - worstFirst.indexOf(b.severity));
+}
+
+/** Those that a person should look at. */
+export function failingChecks(snapshot: Snapshot): readonly HostCheck[] {
+    return hostChecks(snapshot).filter(({ severity }) => severity === "danger" || severity === "warning");
+}
+
+export interface Firewall {
+    name: string;
+    active: boolean;
+    means: Message;
+}
+
+/** Programs that filter or manage the network beside us, as far as their units are known. */
+export function firewalls({ services }: Snapshot): readonly Firewall[] {
+    const known: readonly [unit: string, name: string, means: Message][] = [
+        ["firewalld.service", "firewalld", msg("It rejects what comes out of a TAP device at the end of its forward chain, unless the device is in a zone that lets it out.")],
+        ["docker.service", "Docker", msg("It sets the policy of the forward chain to drop and leaves exceptions to its chain DOCKER-USER.")],
+        ["ufw.service", "ufw", msg("It drops forwarded packets unless “ufw route allow” lets them through.")],
+        ["nftables.service", "nftables", msg("Its start and reload flush all tables. kvm-tap-nat.service comes back after it; “nft -f /etc/nftables.conf” by hand loses the mappings.")],
+        ["systemd-networkd.service", "systemd-networkd", msg("It may strip addresses and routes that it did not configure from links that one of its .network files matches.")],
+        ["NetworkManager.service", "NetworkManager", msg("It leaves TAP devices that others made alone, unless a profile names them.")],
+        ["networking.service", "ifupdown", msg("It touches only the links that /etc/network/interfaces names.")],
+    ];
+    const states = valueOf(services);
+    return known.flatMap(([unit, name, means]) => {
+        const state = states?.get(unit);
+        return state === undefined ? [] : [{ name, active: state === "active", means }];
+    });
+}

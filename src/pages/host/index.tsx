@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The host as a whole: checks with their cures, what the versions imply, who else filters packets, what happened.
+import { useState } from "react";
+import { planRestartLibvirt, planStartLibvirt } from "../../actions/libvirt-daemon.ts";
+import { firewalls, hostChecks, rule, type Cure, type HostCheck } from "../../model/host-checks.ts";
+import type { Libvirt } from "../../model/snapshot.ts";
+import { ChangeButton } from "../../ui/access.tsx";
+import { hrefTo } from "../../ui/location.ts";
+import { PlanDialog } from "../../ui/plan-dialog.tsx";
+import { useSnapshot } from "../../ui/snapshot-context.ts";
+import { Loading, Read, Words } from "../../ui/states.tsx";
+import { Status, StatusIcon } from "../../ui/status.tsx";
+import { _, translate } from "../../ui/translate.ts";
+import { HistorySection } from "./history.tsx";
+
+type Daemon = "start-libvirt" | "restart-libvirt";
+
+function CureButton({ cure, open }: { cure: Cure; open(daemon: Daemon): void }) {
+    switch (cure) {
+    case "start-libvirt": return <ChangeButton variant="secondary" size="sm" onClick={() => open(cure)}>{_("Start libvirt…")}</ChangeButton>;
+    case "restart-libvirt": return <ChangeButton variant="secondary" size="sm" onClick={() => open(cure)}>{_("Restart libvirt…")}</ChangeButton>;
+    case "show-guests": return <a href={hrefTo(["guests"], { fate: "risk" })}>{_("Show these guests")}</a>;
+    case "show-taps": return <a href={hrefTo(["taps"])}>{_("Show TAP devices")}</a>;
+    case "show-nat": return <a href={hrefTo(["nat"])}>{_("Show 1:1 NAT")}</a>;
+    }
+}
+
+function CheckLine({ check, open }: { check: HostCheck; open(daemon: Daemon): void }) {
+    return (
+        <li className="kt-check">
+            <StatusIcon kind={check.severity} />
+            <div>
+                <p>{translate(check.says)}</p>
+                <p className="kt-subtle">{translate(check.means)}</p>
+                {check.words !== undefined && <Words>{check.words}</Words>}
+            </div>
+            {check.cure && <span className="kt-check-cure"><CureButton cure={check.cure} open={open} /></span>}
+        </li>
+    );
+}
+
+/** Starts or restarts libvirt's daemon; also for other pages' error states. */
+export function DaemonDialog({ daemon, onClose }: { daemon: Daemon; onClose(): void }) {
+    const snapshot = useSnapshot();
+    return daemon === "start-libvirt"
+        ? <PlanDialog title={_("Start libvirt")} action={_("Start")} done={_("libvirt runs")} planned={planStartLibvirt(snapshot)} onClose={onClose} />
+        : (
+            <PlanDialog
+                title={_("Restart libvirt")} action={_("Restart")} done={_("libvirt was restarted")} planned={planRestartLibvirt(snapshot)}
+                onClose={onClose}
+            />
+        );
+}
+
+function Checks() {
+    const snapshot = useSnapshot();
+    const [dialog, setDialog] = useState<Daemon>();
+    const checks = hostChecks(snapshot);
+    return (
+        <section className="kt-card" aria-labelledby="host-checks">
+            <h2 id="host-checks">{_("Checks")}</h2>
+            {checks.length === 0
+                ? <Loading lines={4} />
+                : <ul className="kt-checks">{checks.map(check => <CheckLine key={check.id} check={check} open={setDialog} />)}</ul>}
+            {dialog && <DaemonDialog daemon={dialog} onClose={() => setDialog(undefined)} />}
+        </section>
+    );
+}
+
+function VersionList({ libvirt }: { libvirt: Libvirt }) {
+    return (
+        <dl className="kt-facts">
+            <dt>libvirt</dt>
+            <dd><span dir="ltr">{libvirt.packageVersion ?? libvirt.version}</span><p className="kt-subtle">{translate(rule(libvirt))}</p></dd>
+            <dt>{libvirt.driver}</dt>
+            <dd><span dir="ltr">{libvirt.hypervisorVersion ?? "–"}</span></dd>
+            <dt>KVM TAP</dt>
+            <dd><span dir="ltr">{__VERSION__}</span></dd>
+        </dl>
+    );
+}
+
+function Firewalls() {
+    const found = firewalls(useSnapshot());
+    return (
+        <section className="kt-card" aria-labelledby="host-firewalls">
+            <h2 id="host-firewalls">{_("Firewalls and network managers")}</h2>
+            {found.length === 0 && <p className="kt-subtle">{_("None of those that are known here is installed.")}</p>}
+            <dl className="kt-facts">
+                {found.map(({ name, active, means }) => (
+                    <div key={name} className="kt-fact">
+                        <dt>{name}</dt>
+                        <dd>
+                            <Status kind={active ? "info" : "unknown"}>{active ? _("active") : _("not active")}</Status>
+                            {active && <p className="kt-subtle">{translate(means)}</p>}
+                        </dd>
+                    </div>
+                ))}
+            </dl>
+        </section>
+    );
+}
+
+export function HostPage() {
+    const snapshot = useSnapshot();
+    return (
+        <>
+            <Checks />
+            <div className="kt-columns kt-columns-even">
+                <section className="kt-card" aria-labelledby="host-versions">
+                    <h2 id="host-versions">{_("Versions")}</h2>
+                    <Read reading={snapshot.libvirt}>{libvirt => <VersionList libvirt={libvirt} />}</Read>
+                </section>
+                <Firewalls />
+            </div>
+            <HistorySection />
+        </>
+    );
+}
