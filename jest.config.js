@@ -4,7 +4,10 @@ const common = {
     transform: { "\\.tsx?$": "<rootDir>/test/esbuild-transform.cjs" },
     extensionsToTreatAsEsm: [".ts", ".tsx"],
     modulePathIgnorePatterns: ["<rootDir>/output/"],
-    moduleNameMapper: { "\\.css$": "<rootDir>/test/empty.cjs" },
+    moduleNameMapper: {
+        "\\.css$": "<rootDir>/test/empty.cjs",
+        "^@patternfly/react-icons/dist/.*/icons/": "<rootDir>/test/icon.cjs",
+    },
 };
 
 const slow = { ...common, setupFilesAfterEnv: ["<rootDir>/test/lab/setup.ts"] };

@@ -10,10 +10,10 @@ import type { Message } from "./message.ts";
 export function deviceNameProblem(name: string): Message | undefined {
     if (name === "")
         return msg("Enter the name of the device.");
-    if (new TextEncoder().encode(name).length > 15)
-        return msg("The name is too long: the kernel takes 15 characters at most.");
     if (!/^[A-Za-z0-9_.-]+$/.test(name))
         return msg("Use only letters without accents, digits, and the characters _ . -");
+    if (name.length > 15)
+        return msg("The name is too long: the kernel takes 15 characters at most.");
     if (/^(-.*|\.{1,2}|all|default)$/.test(name))
         return msg("$0 cannot be a device's name: it means something else to the kernel or to commands.", name);
     return reservedPrefixProblem(name);
