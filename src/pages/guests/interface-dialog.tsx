@@ -5,7 +5,7 @@ import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
 import { useId, useMemo, useState, type ReactNode } from "react";
 import { foundMeanwhile, planInterface, planRemoveInterface, type LiveWish } from "../../actions/edit-interface.ts";
 import type { Guest, InterfacePair } from "../../model/guest.ts";
-import { newInterface } from "../../model/interface-form.ts";
+import { newInterface, withFields, type InterfaceField } from "../../model/interface-form.ts";
 import { randomMac } from "../../model/names.ts";
 import type { Planned } from "../../model/plan.ts";
 import { parseElement } from "../../model/xml.ts";
@@ -16,7 +16,7 @@ import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { _, format } from "../../ui/translate.ts";
 import { outdented } from "./definition.tsx";
-import { EverydayFields, MoreFields } from "./interface-fields.tsx";
+import { EverydayFields, MoreFields, type FieldsProps } from "./interface-fields.tsx";
 
 /** When a change is to take effect. */
 type When = "both" | "replug" | "config" | "live";
@@ -66,7 +66,8 @@ function isXml(xml: string): boolean {
 }
 
 /** Form and XML of the same interface, in two tabs. */
-function Editor({ xml, planned, onChange }: { xml: string; planned: Planned; onChange(xml: string): void }) {
+function Editor(props: FieldsProps) {
+    const { xml, planned, onChange } = props;
     const [wish, setView] = useState<"form" | "xml">("form");
     const id = useId();
     const readable = isXml(xml);
@@ -86,8 +87,8 @@ function Editor({ xml, planned, onChange }: { xml: string; planned: Planned; onC
                 {view === "form"
                     ? (
                         <>
-                            <EverydayFields xml={xml} planned={planned} onChange={onChange} />
-                            <More><MoreFields xml={xml} planned={planned} onChange={onChange} /></More>
+                            <EverydayFields {...props} />
+                            <More><MoreFields {...props} /></More>
                         </>
                     )
                     : (
@@ -130,7 +131,11 @@ function startingXml(pair: InterfacePair | undefined): string {
 export function InterfaceDialog({ guest, pair, onClose }: InterfaceDialogProps) {
     const snapshot = useSnapshot();
     const [opened, setOpened] = useState(pair);
-    const [xml, setXml] = useState(() => startingXml(pair));
+    // Fields are put into the text as it was opened (or written by hand), so that one emptied and filled again stays in its place.
+    const [text, setText] = useState(() => startingXml(pair));
+    const [fields, setFields] = useState<Partial<Record<InterfaceField, string>>>({});
+    const xml = useMemo(() => isXml(text) ? withFields(text, fields) : text, [text, fields]);
+    const setXml = (now: string) => { setText(now); setFields({}); };
     const { when, field } = useWhen(guest, pair ? "change" : "add");
     const planned = useMemo(() => planInterface(snapshot, { uuid: guest.uuid, opened, xml, ...scopes[when] }),
         [snapshot, guest.uuid, opened, xml, when]);
@@ -145,7 +150,7 @@ export function InterfaceDialog({ guest, pair, onClose }: InterfaceDialogProps) 
             {opened && meanwhile !== undefined && (
                 <Meanwhile opened={opened} now={now} says={meanwhile} onTake={() => { setOpened(now); setXml(startingXml(now)); }} />
             )}
-            <Editor xml={xml} planned={planned} onChange={setXml} />
+            <Editor xml={xml} planned={planned} onFields={more => setFields({ ...fields, ...more })} onChange={setXml} />
             {field(planned)}
         </PlanDialog>
     );

@@ -3,7 +3,7 @@
 import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
 import { TextInput } from "@patternfly/react-core/dist/dynamic/components/TextInput";
 import { useId } from "react";
-import { convertedTo, convertible, formOf, withFields, type InterfaceField } from "../../model/interface-form.ts";
+import { convertedTo, convertible, formOf, type InterfaceField } from "../../model/interface-form.ts";
 import { randomMac } from "../../model/names.ts";
 import type { Planned } from "../../model/plan.ts";
 import { valueOf, type Snapshot } from "../../model/snapshot.ts";
@@ -12,22 +12,25 @@ import { Field, problemOf, SelectField, TextField } from "../../ui/fields.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { _ } from "../../ui/translate.ts";
 
-interface FieldsProps {
+export interface FieldsProps {
     xml: string;
     planned: Planned;
+    /** Some fields were changed. */
+    onFields(fields: Partial<Record<InterfaceField, string>>): void;
+    /** The whole was changed. */
     onChange(xml: string): void;
 }
 
 /** What every field needs to read and edit one attribute. */
-function useFields({ xml, planned, onChange }: FieldsProps) {
+function useFields({ xml, planned, onFields }: FieldsProps) {
     const form = formOf(xml);
     const text = (field: InterfaceField) => ({
-        field, planned, value: form[field], code: true, onChange: (value: string) => onChange(withFields(xml, { [field]: value })),
+        field, planned, value: form[field], code: true, onChange: (value: string) => onFields({ [field]: value }),
     });
     const choice = (field: InterfaceField, choices: readonly { value: string; label: string }[]) => {
         const known = choices.some(({ value }) => value === form[field]);
         return {
-            field, planned, value: form[field], onChange: (value: string) => onChange(withFields(xml, { [field]: value })),
+            field, planned, value: form[field], onChange: (value: string) => onFields({ [field]: value }),
             choices: known ? choices : [...choices, { value: form[field], label: form[field] }],
         };
     };
@@ -95,7 +98,7 @@ function TypeField({ xml, onChange, type }: FieldsProps & { type: string }) {
 /** What one changes every day. */
 export function EverydayFields(props: FieldsProps) {
     const { form, text, choice } = useFields(props);
-    const newMac = () => props.onChange(withFields(props.xml, { mac: randomMac() }));
+    const newMac = () => props.onFields({ mac: randomMac() });
     return (
         <>
             <TypeField {...props} type={form.type} />
