@@ -25,12 +25,14 @@ export function newDeviceProblem(name: string, snapshot: Snapshot): Message | un
 
 /** What no address of a guest or gateway can be, by ipaddr.js's names of ranges. */
 function rangeProblem(address: string): Message | undefined {
+    if (/^(24\d|25[0-4])\./.test(address)) // 240.0.0.0/4; ipaddr.js calls the addresses for documentation reserved, too
+        return msg("$0 cannot be the address of a machine. Enter another one.", address);
     switch (ipaddr.parse(address).range()) {
         case "multicast":
             return msg("$0 is a multicast address. Enter the address of one machine.", address);
         case "loopback":
             return msg("$0 is a loopback address, which never leaves a machine. Enter another one.", address);
-        case "unspecified": case "broadcast": case "reserved":
+        case "unspecified": case "broadcast":
             return msg("$0 cannot be the address of a machine. Enter another one.", address);
         default:
             return undefined;
