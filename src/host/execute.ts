@@ -109,12 +109,20 @@ async function apply(machine: Machine, does: Command | FileChange): Promise<void
     }
 }
 
-/** With what the unit itself said about its last run: systemctl only refers to it. */
+/**
+ * With what the unit itself said about its last run: systemctl only refers to it. By time and name, since journald cannot tell
+ * the unit of a process that has ended already.
+ */
 async function explained(machine: Machine, error: CommandError, unit: string): Promise<CommandError> {
-    const id = await machine.run(["systemctl", "show", "--property=InvocationID", "--value", unit]).catch(() => "");
-    const said = id.trim() === "" ? "" : await machine.run(
-        ["journalctl", "--quiet", "--output=cat", "--lines=10", `_SYSTEMD_INVOCATION_ID=${id.trim()}`]).catch(() => "");
-    return new CommandError(error.argv, error.problem, error.exitStatus, said.trim() || error.words);
+    const ask = (...argv: string[]) => machine.run(argv).then(output => output.trim(), () => "");
+    const started = await ask("systemctl", "show", "--timestamp=unix", "--property=ExecMainStartTimestamp", "--value", unit);
+    if (!started.startsWith("@"))
+        return error;
+    await ask("journalctl", "--sync");
+    const lines = (await ask("journalctl", "--quiet", "--output=cat", "--identifier=kvm-tap", `--since=${started}`)).split("\n");
+    const name = unit.replace(/^kvm-tap@(.*)\.service$/, "$1");
+    const said = lines.filter(line => line.includes(name)).slice(-10).join("\n");
+    return new CommandError(error.argv, error.problem, error.exitStatus, said || error.words);
 }
 
 async function check(machine: Machine, expects: Expectation | undefined): Promise<void> {

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// The readers against what the tools really print.
+import { entriesIn, filesIn, holdersIn, presenceIn, profilesIn } from "../../../src/host/files.ts";
+import { entryIn } from "../../../src/host/history.ts";
+import { addressesOf, ipGrammar, linkOf, objectsIn, routeOf } from "../../../src/host/ip.ts";
+import { concernsTable, nftGrammar, tableIn } from "../../../src/host/nft.ts";
+import { activeUnitsIn, deviceUnits } from "../../../src/host/systemd.ts";
+import { definitionIn, errorsIn, eventIn, infoIn, uuidsIn, versionIn, virshGrammar } from "../../../src/host/virsh.ts";
+import { parseDefinition } from "../../../src/model/guest.ts";
+import { answersIn, captured, releases } from "./captured.ts";
+
+const styx = "11111111-2222-3333-4444-555555555555";
+
+describe.each(releases)("%s", release => {
+    describe("virsh", () => {
+        const [list = "", version = "", info = "", dump = "", unknown = "", none = ""] =
+            answersIn(captured(release, "virsh.txt"), virshGrammar("token"), 6);
+
+        it("lists UUIDs", () => {
+            expect(uuidsIn(list)).toEqual([styx]);
+            expect(uuidsIn(none)).toEqual([]);
+        });
+
+        it("tells versions", () => {
+            const versions = { bookworm: "9.0.0", trixie: "11.3.0", forky: "12.8.0" };
+            expect(versionIn(version)).toEqual({
+                version: versions[release], driver: "QEMU", hypervisorVersion: expect.stringMatching(/^\d+\.\d+/),
+            });
+            expect(versionIn(unknown)).toBeUndefined();
+        });
+
+        it("tells how a guest is", () => {
+            expect(infoIn(info, styx)).toEqual({
+                uuid: styx, name: "it's \"styx\" & co", state: "running", persistent: true, autostart: false, managedSave: false,
+            });
+            expect(infoIn(unknown, styx)).toBeUndefined();
+        });
+
+        it("dumps a definition", () => {
+            const xml = definitionIn(dump) ?? "";
+            expect(xml).toMatch(/^<domain type='qemu'>\n/);
+            expect(xml).toMatch(/<\/domain>\n$/);
+            expect(parseDefinition(xml).interfaces).toMatchObject([{ target: "styx0", managed: "no" }]);
+        });
+
+        it("says why it cannot, in the answer of the command that failed", () => {
+            expect(definitionIn(unknown)).toBeUndefined();
+            expect(errorsIn(unknown)).toBe("failed to get domain '99999999-2222-3333-4444-555555555555'");
+            expect([list, version, info, dump, none].map(errorsIn)).toEqual(["", "", "", "", ""]);
+        });
+
+        it("tells events of a guest with any name", () => {
+            const events = captured(release, "events.txt").trim().split("\n").map(eventIn);
+            expect(events.map(event => event?.guest)).toEqual(Array(3).fill("it's \"styx\" & co"));
+            expect(events.map(event => event?.detail)).toEqual([
+                "Shutdown Finished after host request", "Stopped Destroyed", "Undefined Removed",
+            ]);
+        });
+    });
+
+    describe("ip", () => {
+        const [links = "", addresses = "", failing = "", routes = ""] = answersIn(captured(release, "ip.txt"), ipGrammar, 4);
+
+        it("lists links, TAP devices with all the kernel knows of them", () => {
+            const found = objectsIn(links).map(linkOf);
+            expect(found.find(link => link?.name === "styx0")).toMatchObject({
+                index: expect.any(Number), kind: "tun", mtu: 1500, minMtu: 68, maxMtu: 65521, up: true, carrier: true, addrGenMode: "none",
+                mac: expect.stringMatching(/^(..:){5}..$/),
+                tun: { type: "tap", persistent: true, multiQueue: false, owner: "libvirt-qemu" },
+                traffic: { rxBytes: expect.any(Number), txPackets: expect.any(Number) },
+            });
+            expect(found.find(link => link?.name === "mq0")).toMatchObject({
+                up: false, carrier: false, tun: { multiQueue: true, owner: "54321", group: "kvm", queues: 0 },
+            });
+            expect(found.find(link => link?.name === "lo")).not.toHaveProperty("mac");
+        });
+
+        it("lists addresses", () => {
+            const found = objectsIn(addresses).find(item => item["ifname"] === "styx0");
+            expect(addressesOf(found ?? {})).toEqual([{ family: "inet", address: "169.254.0.1", prefix: 32, scope: "global" }]);
+        });
+
+        it("lists routes of both families", () => {
+            const found = objectsIn(routes).map(routeOf).filter(route => route?.device === "styx0" && route.protocol !== "kernel");
+            expect(found).toEqual([
+                { family: "inet", destination: "10.0.0.2", type: "unicast", table: "main", device: "styx0", protocol: "boot" },
+                { family: "inet6", destination: "2001:db8::2", type: "unicast", table: "main", device: "styx0", protocol: "boot", metric: 1024 },
+            ]);
+        });
+
+        it("goes on after a command that failed", () => {
+            expect(() => objectsIn(failing)).toThrow("Device \"nope\" does not exist.");
+        });
+    });
+
+    describe("nft", () => {
+        it("shows the table, and that there is none", () => {
+            const [table = "", none = ""] = answersIn(captured(release, "nft.txt"), nftGrammar, 2);
+            expect(tableIn(table)).toMatchObject({ nftables: [{ metainfo: {} }, { table: { family: "inet", name: "kvm_tap" } }] });
+            expect(tableIn(none)).toBeNull();
+        });
+
+        it("says that it may not", () => {
+            const [denied = ""] = answersIn(captured(release, "nft-denied.txt"), nftGrammar, 1);
+            expect(() => tableIn(denied)).toThrow(/Operation not permitted/);
+            expect(() => tableIn(denied)).not.toThrow(/end_1/);
+        });
+    });
+
+    it("reads units", () => {
+        const active = activeUnitsIn(captured(release, "units.txt"));
+        expect(active.get("libvirtd.service")).toBe("active");
+        const units = deviceUnits(active, new Set(["kvm-tap@a.b-c.service", "kvm-tap@off0.service", "other.service"]));
+        expect(Object.fromEntries(units)).toEqual({
+            "a.b-c": { name: "a.b-c", enabled: true, active: "failed" },
+            off0: { name: "off0", enabled: true, active: "inactive" },
+            styx0: { name: "styx0", enabled: false, active: "active" },
+        });
+    });
+
+    it("reads the journal", () => {
+        expect(entryIn(captured(release, "journal.txt").trim())).toEqual({
+            time: expect.any(Number), text: "styx0 restored", device: "styx0", event: "restored",
+        });
+    });
+});
+
+describe("the journal", () => {
+    it.each([
+        ["bytes that are no text", "[115,116,255]", "st\ufffd"],
+        ["a field that occurs twice", '["first","last"]', "last"],
+    ])("%s", (_what, value, text) => {
+        expect(entryIn(`{"__REALTIME_TIMESTAMP":"1000","MESSAGE":${value}}`)).toEqual({ time: 1, text });
+    });
+
+    it.each(["", "-- No entries --", "{}"])("no entry: %s", line => expect(entryIn(line)).toBeUndefined());
+});
+
+describe("nft monitor", () => {
+    it.each([
+        ['{"add": {"element": {"family": "inet", "table": "kvm_tap", "name": "m", "elem": {}}}}', true],
+        ['{"delete": {"table": {"family": "inet", "name": "kvm_tap", "handle": 1}}}', true],
+        ['{"add": {"table": {"family": "inet", "name": "filter", "handle": 1}}}', false],
+    ])("%s", (line, concerns) => expect(concernsTable(line)).toBe(concerns));
+});
+
+describe("files", () => {
+    it("are read byte for byte, with and without a newline at the end", () => {
+        const files = filesIn("/etc/kvm-tap/a.tap\0one\n\ntwo\0/etc/sysctl.d/x y.conf\0k = v\n\0");
+        expect([...files.values()]).toEqual([
+            { path: "/etc/kvm-tap/a.tap", content: "one\n\ntwo" }, { path: "/etc/sysctl.d/x y.conf", content: "k = v\n" },
+        ]);
+        expect(filesIn("").size).toBe(0);
+    });
+
+    it("tell which units are enabled, and what NetworkManager's profiles name", () => {
+        const output = [
+            "777 1700000000.5 1700000001.25 /etc/systemd/system/multi-user.target.wants/kvm-tap@a.b-c.service",
+            "/etc/NetworkManager/system-connections/my tap.nmconnection:type=tun",
+            "/etc/NetworkManager/system-connections/my tap.nmconnection:interface-name=nm0",
+            "/etc/NetworkManager/system-connections/my tap.nmconnection:autoconnect=false",
+            "/etc/NetworkManager/system-connections/my tap.nmconnection:type=other", "",
+        ].join("\n");
+        expect(entriesIn(output).get("/etc/systemd/system/multi-user.target.wants/kvm-tap@a.b-c.service")).toMatchObject(
+            { modified: 1700000000500, changed: 1700000001250 });
+        expect([...presenceIn(output).enabled]).toEqual(["kvm-tap@a.b-c.service"]);
+        expect([...profilesIn(output)]).toEqual([
+            ["nm0", { path: "/etc/NetworkManager/system-connections/my tap.nmconnection", type: "tun", autoconnect: false }],
+        ]);
+    });
+
+    const ours = "/etc/libvirt/hooks/qemu.d/50-kvm-tap", pid = "/run/libvirt/qemu/driver.pid";
+    it.each<[string, string[], { installed: boolean; inEffect: boolean | "unknown" }]>([
+        ["no hook", [`644 10 10 ${pid}`], { installed: false, inEffect: false }],
+        ["not executable", [`644 5 5 ${ours}`, `644 10 10 ${pid}`], { installed: false, inEffect: false }],
+        ["there before libvirt started", [`755 5 5 ${ours}`, `644 10 10 ${pid}`], { installed: true, inEffect: true }],
+        ["newer than libvirt's start", [`755 5 15 ${ours}`, `644 10 10 ${pid}`], { installed: true, inEffect: "unknown" }],
+        ["newer, but another was there", [`755 15 15 ${ours}`, "755 1 1 /etc/libvirt/hooks/qemu", `644 10 10 ${pid}`],
+            { installed: true, inEffect: true }],
+        ["newer, but called since", [`755 15 15 ${ours}`, `644 10 10 ${pid}`, "755 20 20 /run/kvm-tap/guests"],
+            { installed: true, inEffect: true }],
+        ["called by an earlier libvirt", [`755 15 15 ${ours}`, `644 10 10 ${pid}`, "755 9 9 /run/kvm-tap/guests"],
+            { installed: true, inEffect: "unknown" }],
+        ["libvirt not running", [`755 5 5 ${ours}`], { installed: true, inEffect: "unknown" }],
+    ])("the hook: %s", (_what, lines, hook) => expect(presenceIn(`${lines.join("\n")}\n`).hook).toEqual(hook));
+
+    it("tell who holds a device", () => {
+        const output = "/proc/7/exe /usr/bin/qemu-system-x86_64 (deleted)\n/proc/8/exe /usr/sbin/openvpn\n" +
+            "/proc/7/fdinfo/30:iff:\tstyx0\n/proc/7/fdinfo/31:iff:\tstyx0\n/proc/8/fdinfo/3:iff:\ta.b-c\n/proc/9/fdinfo/3:iff:\tmq\n";
+        expect(Object.fromEntries(holdersIn(output))).toEqual({
+            styx0: [{ pid: 7, program: "qemu-system-x86_64" }],
+            "a.b-c": [{ pid: 8, program: "openvpn" }],
+            mq: [{ pid: 9, program: "" }],
+        });
+    });
+});
