@@ -14,7 +14,7 @@ export SOURCE_DATE_EPOCH
 .PHONY: install-host install-page dist deb srpm rpm
 
 # What boots the network.
-install-host:
+install-host: pkg/examples/nat.nft
 	install -d $(DESTDIR)/usr/lib/kvm-tap $(DESTDIR)/usr/lib/systemd/system $(DESTDIR)/etc/libvirt/hooks/qemu.d $(DATA)/man/man7 \
 		$(DATA)/doc/kvm-tap/examples
 	install -d -m 755 $(DESTDIR)/etc/kvm-tap
@@ -35,14 +35,17 @@ install-page: dist/bundled-packages.txt
 	chmod -R u=rwX,go=rX $(DATA)/cockpit/kvm-tap
 	install -m 644 pkg/org.kvm_tap.cockpit_kvm_tap.metainfo.xml $(DATA)/metainfo/
 
+pkg/examples/nat.nft: pkg/nat-example.ts $(wildcard src/model/nat*.ts)
+	node test/lab/run.mjs $< > $@.new && mv $@.new $@
+
 # The packages that the page carries, with their licences: it goes with the page.
 dist/bundled-packages.txt: dist/manifest.json pkg/bundled-packages.mjs package-lock.json
 	node pkg/bundled-packages.mjs > $@.new && mv $@.new $@
 
 # An archive of what git knows, as it is here now, and of the built page.
-dist: dist/bundled-packages.txt
+dist: dist/bundled-packages.txt pkg/examples/nat.nft
 	rm -rf output/dist && mkdir -p output/dist
-	{ git ls-files | grep -v '^\.'; find dist -type f; } | sort | \
+	{ git ls-files | grep -v '^\.'; echo pkg/examples/nat.nft; find dist -type f; } | sort | \
 		tar --create --file=output/dist/kvm-tap.tar --verbatim-files-from --files-from=- --format=ustar --mode=u+rw,go+r,go-w \
 			--owner=0 --group=0 --numeric-owner --mtime=@$(SOURCE_DATE_EPOCH) --transform='flags=r;s,^,kvm-tap-$(VERSION)/,'
 	xz --force --threads=1 output/dist/kvm-tap.tar
