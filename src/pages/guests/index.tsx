@@ -2,18 +2,23 @@
 // All guests of the host, a row per interface: what hangs on what, and what libvirt will do to it.
 import { AlertActionLink } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { useMemo, useState } from "react";
+import { machine } from "../../host/cockpit.ts";
+import { failingChecks } from "../../model/host-checks.ts";
 import type { Reading } from "../../model/snapshot.ts";
-import { useAccess } from "../../ui/access.tsx";
+import { ChangeButton, useAccess } from "../../ui/access.tsx";
 import { DataTable } from "../../ui/data-table.tsx";
-import { hrefTo } from "../../ui/location.ts";
+import { goTo, hrefTo } from "../../ui/location.ts";
 import { Numbers, type NumberFilter } from "../../ui/numbers.tsx";
+import type { Action } from "../../ui/row-actions.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { stableRows } from "../../ui/stable.ts";
 import { Empty } from "../../ui/states.tsx";
 import { _, plural } from "../../ui/translate.ts";
 import { DaemonDialog } from "../host/index.tsx";
+import { MapDialog } from "../nat/map-dialog.tsx";
 import { guestColumns, guestFilters } from "./columns.tsx";
 import { GuestDetail } from "./detail.tsx";
+import { ProtectDialog, UnprotectDialog } from "./protect-dialog.tsx";
 import { guestRows, type GuestRow } from "./rows.ts";
 
 const keyOf = (row: GuestRow) => row.key;
@@ -22,7 +27,7 @@ const textOf = (row: GuestRow) =>
 const nameOf = (row: GuestRow) => row.key === row.guest ? row.guest : `${row.guest} ${row.mac}`;
 const detail = (row: GuestRow) => <GuestDetail rowKey={row.key} />;
 
-function numbers(rows: readonly GuestRow[]): readonly NumberFilter[] {
+function numbers(rows: readonly GuestRow[], checks: number): readonly NumberFilter[] {
     const guests = new Set(rows.map(row => row.uuid)).size;
     const atRisk = new Set(rows.filter(row => row.atRisk).map(row => row.target)).size;
     const mappings = new Set(rows.flatMap(row => row.publicAddresses)).size;
@@ -33,6 +38,10 @@ function numbers(rows: readonly GuestRow[]): readonly NumberFilter[] {
             kind: atRisk > 0 ? "danger" : "success", filter: ["fate", ["risk"]],
         },
         { text: plural("$0 mapping", "$0 mappings", mappings), filter: ["mapping", ["mapped"]] },
+        {
+            text: checks === 0 ? _("All checks pass") : plural("$0 check fails", "$0 checks fail", checks),
+            kind: checks === 0 ? "success" : "warning", href: hrefTo(["host"]),
+        },
     ];
 }
 
@@ -60,24 +69,85 @@ function StartLibvirt() {
     );
 }
 
+type Open = { dialog: "protect"; keys: readonly string[] } | { dialog: "unprotect"; key: string } | { dialog: "map"; address: string };
+
+function GuestDialog({ open, onClose }: { open: Open; onClose(): void }) {
+    switch (open.dialog) {
+    case "protect": return <ProtectDialog keys={open.keys} onClose={onClose} />;
+    case "unprotect": return <UnprotectDialog rowKey={open.key} onClose={onClose} />;
+    case "map": return <MapDialog guestAddress={open.address} machine={machine} onClose={onClose} onDone={() => goTo(["nat"])} />;
+    }
+}
+
+function whyNotMapped(row: GuestRow): string | undefined {
+    return row.addresses.length > 0 ? undefined : _("No guest address is routed to its device yet.");
+}
+
+/** What can be done from a row; `open` never changes, so that rows are not rendered again for it. */
+function actionsOf(open: (wish: Open) => void) {
+    const protect = (row: GuestRow): Action => ({
+        label: _("Protect…"), changes: true, run: () => open({ dialog: "protect", keys: [row.key] }),
+        why: row.protect === "no" ? _("Only ethernet interfaces that are not protected yet.") : undefined,
+    });
+    return {
+        button: (row: GuestRow) => row.protect === "needed" && (
+            <ChangeButton variant="secondary" size="sm" onClick={() => open({ dialog: "protect", keys: [row.key] })}>{_("Protect")}</ChangeButton>
+        ),
+        actions: (row: GuestRow): readonly Action[] => [
+            ...row.managed
+                ? [{ label: _("Take the protection off…"), changes: true, run: () => open({ dialog: "unprotect" as const, key: row.key }) }]
+                : [protect(row)],
+            {
+                label: _("Map public address…"), changes: true, why: whyNotMapped(row),
+                run: () => open({ dialog: "map", address: row.addresses[0] ?? "" }),
+            },
+            {
+                label: _("Show in Virtual machines"), apart: true,
+                run: () => cockpit.jump(`/machines#vm?name=${encodeURIComponent(row.guest)}&connection=system`),
+            },
+        ],
+        bulk: (rows: readonly GuestRow[]): readonly Action[] => {
+            const keys = rows.filter(row => row.protect !== "no").map(row => row.key);
+            return [{
+                label: _("Protect…"), changes: true, run: () => open({ dialog: "protect", keys }),
+                why: keys.length === 0 ? _("None of them needs it.") : undefined,
+            }];
+        },
+    };
+}
+
+/** One plan for all whose device would be deleted. */
+function ProtectAll({ rows, open }: { rows: readonly GuestRow[]; open(wish: Open): void }) {
+    const keys = rows.filter(row => row.atRisk && row.protect !== "no").map(row => row.key);
+    return keys.length === 0 ? null
+        : <ChangeButton variant="primary" onClick={() => open({ dialog: "protect", keys })}>{_("Protect all…")}</ChangeButton>;
+}
+
 export function GuestsPage() {
     const snapshot = useSnapshot();
+    const [open, setOpen] = useState<Open>();
     const [columns] = useState(guestColumns);
     const [filters] = useState(guestFilters);
     const [stable] = useState(() => stableRows<GuestRow>(keyOf));
+    const [offered] = useState(() => actionsOf(setOpen));
     const rows = useMemo((): Reading<readonly GuestRow[]> => {
         const reading = guestRows(snapshot);
         return reading.state === "read" ? { state: "read", value: stable(reading.value) } : reading;
     }, [snapshot, stable]);
+    const all = rows.state === "read" ? rows.value : [];
+    const checks = failingChecks(snapshot).length;
     return (
         <>
-            {rows.state === "read" && rows.value.length > 0 && <Numbers items={numbers(rows.value)} />}
+            {all.length > 0 && <Numbers items={numbers(all, checks)}><ProtectAll rows={all} open={setOpen} /></Numbers>}
             <section className="kt-card kt-table-card">
                 <DataTable
-                    place="guests" label={_("Guests")} rows={rows} columns={columns} filters={filters} sortBy="guest" keyOf={keyOf} nameOf={nameOf}
-                    textOf={textOf} detail={detail} empty={<NoGuests />} failedActions={<StartLibvirt />}
+                    place="guests" label={_("Guests")} rows={rows} columns={columns} filters={filters} sortBy="guest"
+                    keyOf={keyOf} nameOf={nameOf} textOf={textOf} detail={detail} button={offered.button}
+                    actions={offered.actions} bulk={offered.bulk} empty={<NoGuests />}
+                    failedActions={<StartLibvirt />}
                 />
             </section>
+            {open && <GuestDialog open={open} onClose={() => setOpen(undefined)} />}
         </>
     );
 }

@@ -27,6 +27,8 @@ export interface GuestRow {
     target: string;
     /** managed='no' in the configured definition. */
     managed: boolean;
+    /** Protecting it would cure what is shown (needed), or would change something all the same (possible). */
+    protect: "needed" | "possible" | "no";
     device: "missing" | "persistent" | "temporary" | "no-tap" | "unnamed";
     up: boolean;
     carrier: boolean;
@@ -69,6 +71,12 @@ function deviceState(target: string, link: Link | undefined): GuestRow["device"]
     return isTap(link) ? (link.tun.persistent ? "persistent" : "temporary") : "no-tap";
 }
 
+function protection({ pair: { configured } }: Subject, device: GuestRow["device"], severity: Severity): GuestRow["protect"] {
+    if (configured?.type !== "ethernet" || configured.target === undefined || (configured.managed === "no" && device !== "missing"))
+        return "no";
+    return severity === "danger" || severity === "warning" ? "needed" : "possible";
+}
+
 interface Around {
     addresses: ReadonlyMap<string, readonly string[]>;
     mappings: ReadonlyMap<string, readonly Mapping[]>;
@@ -98,11 +106,12 @@ function rowOf(subject: Subject, several: boolean, around: Around): GuestRow {
     const addresses = around.addresses.get(target) ?? [];
     const mappings = addresses.flatMap(address => around.mappings.get(address) ?? []);
     const { label, severity, because, source, atRisk } = glance(subject);
+    const device = deviceState(target, link);
     return {
         key: keyOfSubject(subject, several), guest: guest.name, uuid: guest.uuid, state: guest.state, driver: guest.type,
         hasInterface: true, type: iface?.type ?? "", mac: iface?.mac ?? "", model: iface?.model ?? "", queues: iface?.queues ?? 1,
-        target, managed: configured?.managed === "no", device: deviceState(target, link), up: link?.up ?? false, carrier: link?.carrier ?? false,
-        fate: translate(label), severity, because: translate(because), source, atRisk, addresses,
+        target, managed: configured?.managed === "no", protect: protection(subject, device, severity), device, up: link?.up ?? false,
+        carrier: link?.carrier ?? false, fate: translate(label), severity, because: translate(because), source, atRisk, addresses,
         publicAddresses: publicOf(mappings, true), disabledAddresses: publicOf(mappings, false), problem: text(guest.problem),
     };
 }
@@ -115,7 +124,7 @@ function text(problem: Message | undefined): string {
 function bareRow(guest: Subject["guest"]): GuestRow {
     return {
         key: guest.name, guest: guest.name, uuid: guest.uuid, state: guest.state, driver: guest.type, hasInterface: false, type: "", mac: "",
-        model: "", queues: 1, target: "", managed: false, device: "unnamed", up: false, carrier: false, fate: "", severity: "unknown",
+        model: "", queues: 1, target: "", managed: false, protect: "no", device: "unnamed", up: false, carrier: false, fate: "", severity: "unknown",
         because: "", source: "", atRisk: false, addresses: [], publicAddresses: [], disabledAddresses: [], problem: text(guest.problem),
     };
 }
