@@ -3,7 +3,7 @@
 # Installs what this machine lacks, with apt-get: setup-machine.sh [checks] [packages]
 # Quick when nothing is missing. The machine's own services, network and firewall are left as they are.
 set -eu
-packages="mmdebstrap debian-archive-keyring systemd-container iproute2 cpio util-linux procps"
+packages="git ca-certificates mmdebstrap debian-archive-keyring systemd-container iproute2 cpio util-linux procps"
 for group; do
     case $group in
     checks)
