@@ -2,8 +2,10 @@
 // `make run`: a host to try the page on, until Ctrl-C.
 //
 // charon   as in the thread: off; its device was made by hand, the next start fails and deletes it
-// styx     runs on a device of kvm-tap@styx0.service with managed='no': protected
+// styx     runs on a device of kvm-tap@styx0.service with managed='no': protected, and reached at a public address
 // lethe    runs on a device that libvirt made; its configured definition wants a protected one that nobody has made yet
+import { parsePrefix, type Prefix } from "../../src/model/nat-address.ts";
+import { NAT_FILE, natFile } from "../../src/model/nat-file.ts";
 import { charon, defineCharon, handMadeDevice } from "./charon.ts";
 import { forward } from "./forward.ts";
 import { defineGuest, ethernet } from "./guest.ts";
@@ -16,6 +18,23 @@ link set dev styx0 up
 address replace 169.254.0.1/32 dev styx0
 route replace 10.0.0.3/32 dev styx0
 `;
+
+const publicAddress = "203.0.113.11";
+
+function single(address: string): Prefix {
+    const prefix = parsePrefix(address);
+    if (!prefix)
+        throw new Error(address);
+    return prefix;
+}
+
+const mapping = natFile({
+    uplinks: ["eth0"],
+    devices: [{ name: "styx0", guarded: true, shared: false }],
+    mappings: [{
+        public: single(publicAddress), guest: single("10.0.0.3"), description: "the web server", enabled: true, claimed: true, log: false,
+    }],
+});
 
 async function addGuests(host: TestHost): Promise<void> {
     await defineCharon(host);
@@ -38,8 +57,13 @@ const host = await startHost({
     release: "trixie",
     name: `kvm-tap-demo-${process.pid}`,
     plugin: true,
-    files: { ...handMadeDevice.files, "/etc/kvm-tap/styx0.tap": styxDevice },
-    enable: [...handMadeDevice.enable, "kvm-tap@styx0.service"],
+    files: {
+        ...handMadeDevice.files,
+        "/etc/kvm-tap/styx0.tap": styxDevice,
+        [NAT_FILE]: mapping,
+        "/etc/sysctl.d/60-kvm-tap.conf": "net/ipv4/ip_forward = 1\n",
+    },
+    enable: [...handMadeDevice.enable, "kvm-tap@styx0.service", "kvm-tap-nat.service", "kvm-tap-nat-announce.service"],
 });
 for (const signal of ["SIGINT", "SIGTERM"]) {
     process.once(signal, () => {
@@ -54,8 +78,8 @@ console.log(`
   Cockpit      http://127.0.0.1:${port}/kvm-tap     user ${login.user}, password ${login.password}
                ("Limited access" at the top gives administrative access, with the same password)
   guests       charon (off, ${charon.device} made by hand), styx (running, protected), lethe (running, not protected)
-  public       203.0.113.10 to 203.0.113.250 are free
-  a client     test/lab/lab internet ${host.name} curl http://203.0.113.10/
+  public       ${publicAddress} is mapped to styx; 203.0.113.12 to 203.0.113.199 are free
+  a client     test/lab/lab internet ${host.name} curl http://${publicAddress}/
   a shell      test/lab/lab shell ${host.name}
 
 Ctrl-C ends it and removes everything.`);
