@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Checks of the whole host: what was read, what it means, and which cure there is.
+import { interfaceChecks } from "./checks.ts";
 import { devicesAtRisk, hostFacts, subjects, type Severity } from "./glance.ts";
 import { behaviours, newestVerified, versionNumber } from "./libvirt-version.ts";
 import { msg, type Message } from "./message.ts";
@@ -136,9 +137,10 @@ export function hostChecks(snapshot: Snapshot): readonly HostCheck[] {
         .sort((a, b) => worstFirst.indexOf(a.severity) - worstFirst.indexOf(b.severity));
 }
 
-/** Those that a person should look at. */
-export function failingChecks(snapshot: Snapshot): readonly HostCheck[] {
-    return hostChecks(snapshot).filter(({ severity }) => severity === "danger" || severity === "warning");
+/** How many findings a person should look at: of the host and of the interfaces of guests. */
+export function failingChecks(snapshot: Snapshot): number {
+    return [...hostChecks(snapshot), ...interfaceChecks(snapshot)]
+        .filter(({ severity }) => severity === "danger" || severity === "warning").length;
 }
 
 export interface Firewall {

@@ -3,7 +3,7 @@ import type { Severity } from "../../model/glance.ts";
 import { hrefTo } from "../../ui/location.ts";
 import { Dot, Status, type DotKind } from "../../ui/status.tsx";
 import type { Column, Filter } from "../../ui/table-model.ts";
-import { _, format } from "../../ui/translate.ts";
+import { _, format, plural } from "../../ui/translate.ts";
 import type { GuestRow } from "./rows.ts";
 
 export function stateWord(state: GuestRow["state"]): string {
@@ -95,6 +95,19 @@ function PublicCell({ row }: { row: GuestRow }) {
     );
 }
 
+function FateCell({ row }: { row: GuestRow }) {
+    return (
+        <div className="kt-lines">
+            <Status kind={row.severity} reason={row.because} source={row.source || undefined}>{row.fate}</Status>
+            {row.traps > 0 && (
+                <a className="kt-subtle kt-indent-icon" href={hrefTo(["guests", ...row.key.split("/")])}>
+                    {plural("$0 finding", "$0 findings", row.traps)}
+                </a>
+            )}
+        </div>
+    );
+}
+
 /** Worst first. */
 const severities: readonly Severity[] = ["danger", "warning", "unknown", "info", "success"];
 
@@ -104,8 +117,7 @@ export const guestColumns = (): readonly Column<GuestRow>[] => [
     { key: "device", title: _("TAP device"), cell: row => <DeviceCell row={row} />, sort: row => row.target, width: 15 },
     {
         key: "fate", title: _("What libvirt does"), width: 24,
-        cell: row => row.hasInterface
-            && <Status kind={row.severity} reason={row.because} source={row.source || undefined}>{row.fate}</Status>,
+        cell: row => row.hasInterface && <FateCell row={row} />,
         sort: row => [severities.indexOf(row.severity), row.fate, row.guest],
     },
     {

@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What opens under a row: the life cycle, the way of a packet, both definitions, what happened.
 import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
+import { useMemo } from "react";
 import { lifecycle, type Subject } from "../../model/glance.ts";
 import type { HistoryEntry, Reading } from "../../model/snapshot.ts";
 import { HistoryList } from "../../ui/history.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { Read } from "../../ui/states.tsx";
 import { _, translate } from "../../ui/translate.ts";
+import { InterfaceChecks } from "../host/cure.tsx";
 import { DefinitionView } from "./definition.tsx";
 import { InterfaceButtons } from "./interface-buttons.tsx";
 import { Lifecycle } from "./lifecycle.tsx";
 import { PacketWay } from "./packet-way.tsx";
-import { guestAddresses, subjectsByKey } from "./rows.ts";
+import { checksByInterface, guestAddresses, subjectsByKey } from "./rows.ts";
 
 function concerns(entry: HistoryEntry, { guest, pair }: Subject): boolean {
     return entry.guest === guest.name
@@ -23,6 +25,20 @@ function HistorySection({ subject, history }: { subject: Subject; history: Readi
         <section className="kt-section" aria-label={_("History")}>
             <h3>{_("History")}</h3>
             <Read reading={history}>{entries => <HistoryList entries={entries.filter(entry => concerns(entry, subject))} />}</Read>
+        </section>
+    );
+}
+
+/** Traps on this interface, with their cures. */
+function Findings({ subject: { pair } }: { subject: Subject }) {
+    const snapshot = useSnapshot();
+    const checks = useMemo(() => checksByInterface(snapshot), [snapshot]);
+    const iface = pair.configured ?? pair.live;
+    const found = iface ? checks.get(iface) ?? [] : [];
+    return found.length === 0 ? null : (
+        <section className="kt-section" aria-label={_("Findings")}>
+            <h3>{_("Findings")}</h3>
+            <ul className="kt-checks kt-box"><InterfaceChecks checks={found} /></ul>
         </section>
     );
 }
@@ -46,6 +62,7 @@ export function GuestDetail({ rowKey }: { rowKey: string }) {
     return (
         <>
             {guest.problem && <Alert component="p" variant="warning" isInline title={translate(guest.problem)} />}
+            <Findings subject={subject} />
             <Lifecycle fates={lifecycle(subject)} running={guest.state === "running" || guest.state === "paused"} />
             <PacketWay subject={subject} address={address} />
             <InterfaceButtons guest={guest} pair={pair} addresses={addresses} />

@@ -135,7 +135,7 @@ export function GuestsPage() {
         return reading.state === "read" ? { state: "read", value: stable(reading.value) } : reading;
     }, [snapshot, stable]);
     const all = rows.state === "read" ? rows.value : [];
-    const checks = failingChecks(snapshot).length;
+    const checks = useMemo(() => failingChecks(snapshot), [snapshot]);
     return (
         <>
             {all.length > 0 && <Numbers items={numbers(all, checks)}><ProtectAll rows={all} open={setOpen} /></Numbers>}

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // One row per interface of a guest. Rows hold plain values only, so that a row that reads the same is the same (ui/stable.ts);
 // dialogs and details look their Subject up again in the newest snapshot.
+import { interfaceChecks, type InterfaceCheck } from "../../model/checks.ts";
 import { glance, hostFacts, subjects, type Severity, type Subject } from "../../model/glance.ts";
-import type { GuestState } from "../../model/guest.ts";
+import type { GuestState, Interface } from "../../model/guest.ts";
 import type { Message } from "../../model/message.ts";
 import { currentState, natReading } from "../../model/nat-reading.ts";
 import { formatPrefix } from "../../model/nat-address.ts";
@@ -37,6 +38,8 @@ export interface GuestRow {
     because: string;
     source: string;
     atRisk: boolean;
+    /** Traps on the interface (model/checks.ts), beside its fate. */
+    traps: number;
     addresses: readonly string[];
     /** "203.0.113.10", of enabled mappings; and of disabled ones. */
     publicAddresses: readonly string[];
@@ -78,6 +81,7 @@ function protection({ pair: { configured } }: Subject, device: GuestRow["device"
 }
 
 interface Around {
+    checks: ReadonlyMap<Interface, readonly InterfaceCheck[]>;
     addresses: ReadonlyMap<string, readonly string[]>;
     mappings: ReadonlyMap<string, readonly Mapping[]>;
 }
@@ -98,6 +102,18 @@ function publicOf(mappings: readonly Mapping[], enabled: boolean): string[] {
     return mappings.filter(mapping => mapping.enabled === enabled).map(mapping => formatPrefix(mapping.public).replace(/\/(32|128)$/, ""));
 }
 
+/** The traps of all interfaces, by the interface as it is configured (of transient guests: as it runs). */
+export function checksByInterface(snapshot: Snapshot): ReadonlyMap<Interface, readonly InterfaceCheck[]> {
+    const found = new Map<Interface, InterfaceCheck[]>();
+    for (const check of interfaceChecks(snapshot))
+        found.set(check.iface, [...found.get(check.iface) ?? [], check]);
+    return found;
+}
+
+function trapsOf(iface: Interface | undefined, { checks }: Around): number {
+    return iface ? checks.get(iface)?.length ?? 0 : 0;
+}
+
 function rowOf(subject: Subject, several: boolean, around: Around): GuestRow {
     const { guest, pair: { live, configured } } = subject;
     const iface = live ?? configured;
@@ -111,7 +127,8 @@ function rowOf(subject: Subject, several: boolean, around: Around): GuestRow {
         key: keyOfSubject(subject, several), guest: guest.name, uuid: guest.uuid, state: guest.state, driver: guest.type,
         hasInterface: true, type: iface?.type ?? "", mac: iface?.mac ?? "", model: iface?.model ?? "", queues: iface?.queues ?? 1,
         target, managed: configured?.managed === "no", protect: protection(subject, device, severity), device, up: link?.up ?? false,
-        carrier: link?.carrier ?? false, fate: translate(label), severity, because: translate(because), source, atRisk, addresses,
+        carrier: link?.carrier ?? false, fate: translate(label), severity, because: translate(because), source, atRisk,
+        traps: trapsOf(configured ?? iface, around), addresses,
         publicAddresses: publicOf(mappings, true), disabledAddresses: publicOf(mappings, false), problem: text(guest.problem),
     };
 }
@@ -125,7 +142,7 @@ function bareRow(guest: Subject["guest"]): GuestRow {
     return {
         key: guest.name, guest: guest.name, uuid: guest.uuid, state: guest.state, driver: guest.type, hasInterface: false, type: "", mac: "",
         model: "", queues: 1, target: "", managed: false, protect: "no", device: "unnamed", up: false, carrier: false, fate: "", severity: "unknown",
-        because: "", source: "", atRisk: false, addresses: [], publicAddresses: [], disabledAddresses: [], problem: text(guest.problem),
+        because: "", source: "", atRisk: false, traps: 0, addresses: [], publicAddresses: [], disabledAddresses: [], problem: text(guest.problem),
     };
 }
 
@@ -150,7 +167,7 @@ export function guestRows(snapshot: Snapshot): Reading<readonly GuestRow[]> {
     const byKey = subjectsByKey(snapshot);
     const around = {
         addresses: guestAddresses(snapshot.routes.state === "read" ? snapshot.routes.value : []),
-        mappings: mappingsByGuestAddress(snapshot),
+        mappings: mappingsByGuestAddress(snapshot), checks: checksByInterface(snapshot),
     };
     const rows = [...byKey].map(([key, subject]) => rowOf(subject, key !== subject.guest.name, around));
     const seen = new Set(rows.map(row => row.uuid));

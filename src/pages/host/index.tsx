@@ -2,15 +2,18 @@
 // The host as a whole: checks with their cures, what the versions imply, who else filters packets, what happened.
 import { useState } from "react";
 import { planRestartLibvirt, planStartLibvirt } from "../../actions/libvirt-daemon.ts";
-import { firewalls, hostChecks, rule, type Cure, type HostCheck } from "../../model/host-checks.ts";
+import { interfaceChecks } from "../../model/checks.ts";
+import { firewalls, hostChecks, rule, type Cure } from "../../model/host-checks.ts";
 import type { Libvirt } from "../../model/snapshot.ts";
 import { ChangeButton } from "../../ui/access.tsx";
+import { CheckItem } from "../../ui/check-item.tsx";
 import { hrefTo } from "../../ui/location.ts";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
-import { Loading, Read, Words } from "../../ui/states.tsx";
-import { Status, StatusIcon } from "../../ui/status.tsx";
+import { Loading, Read } from "../../ui/states.tsx";
+import { Status } from "../../ui/status.tsx";
 import { _, translate } from "../../ui/translate.ts";
+import { InterfaceChecks } from "./cure.tsx";
 import { HistorySection } from "./history.tsx";
 
 type Daemon = "start-libvirt" | "restart-libvirt";
@@ -23,20 +26,6 @@ function CureButton({ cure, open }: { cure: Cure; open(daemon: Daemon): void }) 
     case "show-taps": return <a href={hrefTo(["taps"])}>{_("Show TAP devices")}</a>;
     case "show-nat": return <a href={hrefTo(["nat"])}>{_("Show 1:1 NAT")}</a>;
     }
-}
-
-function CheckLine({ check, open }: { check: HostCheck; open(daemon: Daemon): void }) {
-    return (
-        <li className="kt-check">
-            <StatusIcon kind={check.severity} />
-            <div>
-                <p>{translate(check.says)}</p>
-                <p className="kt-subtle">{translate(check.means)}</p>
-                {check.words !== undefined && <Words>{check.words}</Words>}
-            </div>
-            {check.cure && <span className="kt-check-cure"><CureButton cure={check.cure} open={open} /></span>}
-        </li>
-    );
 }
 
 /** Starts or restarts libvirt's daemon; also for other pages' error states. */
@@ -56,12 +45,23 @@ function Checks() {
     const snapshot = useSnapshot();
     const [dialog, setDialog] = useState<Daemon>();
     const checks = hostChecks(snapshot);
+    const traps = interfaceChecks(snapshot);
     return (
         <section className="kt-card" aria-labelledby="host-checks">
             <h2 id="host-checks">{_("Checks")}</h2>
             {checks.length === 0
                 ? <Loading lines={4} />
-                : <ul className="kt-checks">{checks.map(check => <CheckLine key={check.id} check={check} open={setDialog} />)}</ul>}
+                : (
+                    <ul className="kt-checks">
+                        {checks.map(({ id, severity, says, means, words, cure }) => (
+                            <CheckItem
+                                key={id} kind={severity} says={translate(says)} means={translate(means)} words={words}
+                                action={cure && <CureButton cure={cure} open={setDialog} />}
+                            />
+                        ))}
+                        <InterfaceChecks checks={traps} named />
+                    </ul>
+                )}
             {dialog && <DaemonDialog daemon={dialog} onClose={() => setDialog(undefined)} />}
         </section>
     );
