@@ -9,9 +9,10 @@ import { join } from "node:path";
 async function bundled() {
     const { metafile } = await build({
         entryPoints: ["src/index.tsx"], bundle: true, write: false, metafile: true, outdir: "unused", logLevel: "error",
-        format: "esm", define: { "process.env.NODE_ENV": '"production"' }, external: ["*.woff2", "*.woff", "*.ttf", "*.svg", "*.png", "*.jpg"],
+        format: "esm", minify: true, define: { "process.env.NODE_ENV": '"production"' }, external: ["*.woff2", "*.woff", "*.ttf", "*.svg", "*.png", "*.jpg"],
     });
-    const found = Object.keys(metafile.inputs).map(path => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]);
+    const used = Object.values(metafile.outputs).flatMap(({ inputs }) => Object.entries(inputs)).filter(([, { bytesInOutput }]) => bytesInOutput > 0);
+    const found = used.map(([path]) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0]);
     return [...new Set(found)].filter(directory => directory !== undefined).sort();
 }
 

@@ -63,12 +63,19 @@ deb: dist
 RPMBUILD = rpmbuild --nodeps --define '_topdir $(CURDIR)/output/rpm' --define '_sourcedir $(CURDIR)/output' \
 	--define 'use_source_date_epoch_as_buildtime 1' --define 'clamp_mtime_to_source_date_epoch 1' --define '_buildhost localhost'
 
-srpm: dist
+# The spec file with what Fedora asks for: a line "Provides: bundled(npm(NAME)) = VERSION" for each npm package in the page.
+output/kvm-tap.spec: pkg/kvm-tap.spec dist/bundled-packages.txt
+	awk '/^Licence: / { print "Provides:       bundled(npm(" name ")) = " version } { name = $$1; version = $$2 }' \
+		dist/bundled-packages.txt > output/provides
+	sed -e '/^# bundled npm packages/{' -e 'r output/provides' -e 'd' -e '}' pkg/kvm-tap.spec > $@
+	rm output/provides
+
+srpm: dist output/kvm-tap.spec
 	rm -rf output/rpm
-	$(RPMBUILD) -bs pkg/kvm-tap.spec
+	$(RPMBUILD) -bs output/kvm-tap.spec
 	@ls output/rpm/SRPMS/*.src.rpm
 
-rpm: dist
+rpm: dist output/kvm-tap.spec
 	rm -rf output/rpm && mkdir -p output/rpm
-	$(RPMBUILD) -ba pkg/kvm-tap.spec >output/rpm/build.log 2>&1 || { cat output/rpm/build.log; exit 1; }
+	$(RPMBUILD) -ba output/kvm-tap.spec >output/rpm/build.log 2>&1 || { cat output/rpm/build.log; exit 1; }
 	@ls output/rpm/RPMS/noarch/*.rpm

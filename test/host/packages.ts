@@ -24,7 +24,7 @@ export const locked = (script: string) => must(["sh", "-c", 'mkdir -p output && 
 /** `make deb rpm`, and both again as version 0.0.9, in a directory of this test file's own. Takes some seconds. */
 export async function buildPackages(): Promise<Built> {
     const directory = mkdtempSync(join(tmpdir(), "kvm-tap-packages-"));
-    await locked(`make --silent -f pkg/packages.mk deb rpm
+    await locked(`make --silent deb rpm
         cp output/deb/* output/rpm/RPMS/noarch/* output/rpm/SRPMS/* output/kvm-tap-*.tar.xz '${directory}' 2>/dev/null || :`);
     const debs = find(directory, ".deb"), rpms = find(directory, ".noarch.rpm");
     return { directory, debs, rpms, older: await olderDebs(directory, debs), olderRpms: await olderRpmsOf(directory) };
