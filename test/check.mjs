@@ -13,13 +13,13 @@ mkdirSync(directory, { recursive: true });
 
 const jest = (project, ...options) => ({
     name: `${project} tests`, file: project, json: `${directory}/${project}.json`,
-    argv: ["npx", "jest", "--selectProjects", project, "--json", `--outputFile=${directory}/${project}.json`, ...options],
+    argv: ["npx", "--no-install", "jest", "--selectProjects", project, "--json", `--outputFile=${directory}/${project}.json`, ...options],
     minutes: all ? 120 : 25,
 });
 
 const stages = [
-    { name: "types", file: "tsc", argv: ["npx", "tsc", "-p", "."] },
-    { name: "lint", file: "eslint", argv: ["npx", "eslint", "--max-warnings", "0", "src", "test"] },
+    { name: "types", file: "tsc", argv: ["npx", "--no-install", "tsc", "-p", "."] },
+    { name: "lint", file: "eslint", argv: ["npx", "--no-install", "eslint", "--max-warnings", "0", "src", "test"] },
     { name: "shell scripts", file: "shellcheck", argv: ["make", "--no-print-directory", "-s", "shellcheck"] },
     { name: "size of the page", file: "size", argv: ["node", "build.mjs", "--out=output/check/dist"] },
     jest("unit"),
