@@ -54,7 +54,7 @@ const commands: Record<string, () => void | Promise<void>> = {
         const [host = ""] = rest;
         await startHost({ release: name as Release, name: host, stays: true, plugin: rest.includes("--plugin") });
     },
-    shell: () => { hand(inHost(openHost(name).leader, ["env", `TERM=${process.env["TERM"] ?? "dumb"}`, "bash", "-l"])); },
+    shell: () => { hand(inHost(openHost(name).leader, ["env", "HOME=/root", `TERM=${process.env["TERM"] ?? "dumb"}`, "bash", "-l"])); },
     run: () => { hand(inHost(openHost(name).leader, rest)); },
     internet: () => { hand(["nsenter", `--net=/run/netns/${openHost(name).internet.namespace}`, "--", ...rest]); },
     async cockpit() {
@@ -65,9 +65,14 @@ const commands: Record<string, () => void | Promise<void>> = {
 };
 
 const command = Object.hasOwn(commands, verb) ? commands[verb] : undefined;
-if (command)
-    await command();
-else {
+if (command) {
+    try {
+        await command();
+    } catch (error) {
+        console.error(error instanceof Error ? error.message : error);
+        process.exitCode = 1;
+    }
+} else {
     process.stderr.write(usage);
     process.exitCode = 2;
 }
