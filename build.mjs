@@ -19,14 +19,19 @@ const out = process.argv.find(argument => argument.startsWith("--out="))?.slice(
  * whole words (the maps of react-styles), ours as literals; what is put together at run time is listed here.
  */
 async function withoutUnusedRules(css, js) {
+    // PurgeCSS drops each rule with `:is` or `:where` around something else than classes, such as `:where([hidden])`, `:is(:hover)`,
+    // `:where(:not(.a))`. It leaves `:not(…)` as it is: there they are hidden from it.
+    const hidden = [];
+    const hide = text => /^:(?:is|where)\((?:\s*\.[\w-]+\s*,?)+\)$/.test(text) ? text : `:not(hidden-${hidden.push(text) - 1})`;
     const [result] = await new PurgeCSS().purge({
         content: [{ raw: js, extension: "js" }],
-        css: [{ raw: css }],
+        css: [{ raw: css.replace(/:(?:is|where)\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)/g, hide) }],
         variables: true,
         defaultExtractor: text => text.match(/[\w-]+/g) ?? [],
         safelist: { standard: ["html", "body", "dir", "rtl", "ltr", /^kt-/] },
     });
-    const { code } = await esbuild.transform(result.css, { loader: "css", minify: true });
+    const purged = result.css.replace(/:not\(hidden-(\d+)\)/g, (_whole, index) => hidden[Number(index)]);
+    const { code } = await esbuild.transform(purged, { loader: "css", minify: true });
     return code;
 }
 
