@@ -112,20 +112,20 @@ function FateCell({ row }: { row: GuestRow }) {
 const severities: readonly Severity[] = ["danger", "warning", "unknown", "info", "success"];
 
 export const guestColumns = (): readonly Column<GuestRow>[] => [
-    { key: "guest", title: _("Guest"), cell: row => <GuestCell row={row} />, sort: row => [row.guest, row.key], width: 19 },
+    { key: "guest", title: _("Guest"), cell: row => <GuestCell row={row} />, sort: row => [row.guest, row.key], width: 14 },
     { key: "interface", title: _("Interface"), cell: row => <InterfaceCell row={row} />, sort: row => row.mac, width: 15 },
     { key: "device", title: _("TAP device"), cell: row => <DeviceCell row={row} />, sort: row => row.target, width: 15 },
     {
-        key: "fate", title: _("What libvirt does"), width: 24,
+        key: "fate", title: _("What libvirt does"), width: 25,
         cell: row => row.hasInterface && <FateCell row={row} />,
         sort: row => [severities.indexOf(row.severity), row.fate, row.guest],
     },
     {
-        key: "address", title: _("Guest address"), width: 14,
+        key: "address", title: _("Guest address"), width: 12,
         cell: row => <Addresses addresses={row.addresses} />, sort: row => row.addresses[0] ?? "~",
     },
     {
-        key: "public", title: _("Public address"), width: 14,
+        key: "public", title: _("Public address"), width: 13,
         cell: row => <PublicCell row={row} />, sort: row => row.publicAddresses[0] ?? "~",
     },
 ];
