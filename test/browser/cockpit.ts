@@ -101,6 +101,16 @@ export class Cockpit {
         return this.frame.getByRole("dialog");
     }
 
+    /** A field of the open dialog, by its label. */
+    field(label: string): Locator {
+        return this.dialog.locator("input, select, textarea").and(this.dialog.getByLabel(label));
+    }
+
+    /** Presses a button of the open dialog. */
+    async press(name: string): Promise<void> {
+        await this.dialog.getByRole("button", { name, exact: true }).click();
+    }
+
     /** Something shows within a second, as it must when the host changed. */
     async soon(shown: Locator): Promise<void> {
         await shown.waitFor({ timeout: 1000 });
