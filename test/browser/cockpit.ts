@@ -96,6 +96,12 @@ export class Cockpit {
         return this.row(key).getByText(text).first();
     }
 
+    /** Chooses from the menu of a row. */
+    async act(key: string, action: string): Promise<void> {
+        await this.row(key).getByRole("button", { name: /^Actions for/ }).click();
+        await this.frame.getByRole("menuitem", { name: action }).click();
+    }
+
     /** The open dialog. */
     get dialog(): Locator {
         return this.frame.getByRole("dialog");
@@ -103,7 +109,13 @@ export class Cockpit {
 
     /** A field of the open dialog, by its label. */
     field(label: string): Locator {
-        return this.dialog.locator("input, select, textarea").and(this.dialog.getByLabel(label));
+        const words = label.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+        return this.dialog.locator("input, select, textarea").and(this.dialog.getByLabel(new RegExp(`^${words}[\\s*]*$`)));
+    }
+
+    /** All that the open dialog says it will do, closed steps included. */
+    async plan(): Promise<string> {
+        return await this.dialog.getByRole("region", { name: "What will be done" }).textContent() ?? "";
     }
 
     /** Presses a button of the open dialog. */

@@ -48,7 +48,7 @@ async function bothWays(): Promise<void> {
     await until("charon to answer on its public address", async () =>
         await host.internet.run(["curl", "-sS", "-m", "2", `http://${publicAddress}/`]) === "charon\n", 30);
     const path = `/from-charon-${Date.now()}`;
-    await charon.sh(`wget -q -T 5 -O - http://192.0.2.80${path} || true`);
+    await charon.sh(`printf 'GET ${path} HTTP/1.0\\r\\n\\r\\n' | nc -w 5 192.0.2.80 80 > /dev/null`);
     expect(host.internet.received()).toContainEqual({ from: publicAddress, path });
 }
 
@@ -73,10 +73,11 @@ journey("(a) charon as in the mailing list: the page says what a start will do, 
 journey("(b) Protect", async () => {
     ifindex = await indexOf("charon_pvnet1");
     await cockpit.row("charon").getByRole("button", { name: "Protect" }).click();
-    const { dialog } = cockpit;
-    await dialog.getByText("kvm-tap@charon_pvnet1.service").first().waitFor();
-    await dialog.getByRole("button", { name: "Protect" }).click();
-    await dialog.waitFor({ state: "detached" });
+    const plan = await cockpit.plan();
+    for (const part of ["systemctl enable --now kvm-tap@charon_pvnet1.service", "/etc/kvm-tap/charon_pvnet1.tap", "managed='no'", "virsh"])
+        expect(plan).toContain(part);
+    await cockpit.press("Protect");
+    await cockpit.dialog.waitFor({ state: "detached" });
     await cockpit.soon(cockpit.rowText("charon", "Kept"));
     expect(await charon.virsh("dumpxml", "--inactive")).toMatch(/<target dev='charon_pvnet1' managed='no'\/>/);
     expect((await host.run(["systemctl", "is-enabled", "kvm-tap@charon_pvnet1.service"])).trim()).toBe("enabled");
@@ -93,4 +94,45 @@ journey("(c) it starts, answers over the device and shuts down; the device is th
     await cockpit.soon(cockpit.rowText("charon", "persistent, up"));
     expect(await indexOf("charon_pvnet1")).toBe(ifindex);
     expect(await cockpit.sameDocument()).toBe(true);
+});
+
+journey("(d) a public address is mapped: a client in the internet has charon's answer on it, and charon's requests arrive from it", async () => {
+    await charon.virsh("autostart");
+    await charon.start();
+    await cockpit.go("/nat");
+    await cockpit.frame.getByRole("button", { name: "Map address…" }).first().click();
+    await cockpit.field("Guest").selectOption("charon · charon_pvnet1 · 10.0.0.2");
+    await cockpit.field("Public address").fill(publicAddress);
+    await cockpit.press("Map");
+    await cockpit.dialog.waitFor({ state: "detached" });
+    await cockpit.soon(cockpit.row(publicAddress));
+    await charon.answers();
+    await bothWays();
+    await cockpit.rowText(publicAddress, "charon (running)").waitFor();
+    await cockpit.rowText(publicAddress, "Nothing speaks against it").waitFor();
+    expect(await cockpit.sameDocument()).toBe(true);
+    await cockpit.close();
+});
+
+journey("(e) the host reboots, nobody opens a page, and both still hold", async () => {
+    await host.reboot();
+    await charon.answers();
+    await bothWays();
+});
+
+journey("(f) the mapping and the device are deleted, and nothing of either is left on the host", async () => {
+    cockpit = await Cockpit.login(browser, host, { path: "/kvm-tap#/nat" });
+    await cockpit.act(publicAddress, "Remove…");
+    await cockpit.press("Remove");
+    await cockpit.row(publicAddress).waitFor({ state: "detached" });
+    await expect(host.internet.run(["curl", "-sS", "-m", "2", `http://${publicAddress}/`])).rejects.toThrow();
+
+    await charon.virsh("shutdown");
+    await charon.reaches("shut off");
+    await cockpit.go("/taps");
+    await cockpit.act("charon_pvnet1", "Delete…");
+    await cockpit.press("Delete");
+    await cockpit.row("charon_pvnet1").waitFor({ state: "detached" });
+    expect(await hostState()).toBe(traces);
+    await cockpit.close();
 });
