@@ -2,12 +2,15 @@
 // kvm-tap@NAME.service and its helper on real hosts: what is made, applied again, left, deleted and brought back by a boot.
 import { eachRelease } from "../lab/releases.ts";
 import { startHost, type TestHost } from "../lab/host.ts";
-import { bareGuest, give, hostFiles, tapFile } from "./host-files.ts";
+import { bareGuest, everything, give, hostFiles, tapFile } from "./host-files.ts";
 
 const helper = "/usr/lib/kvm-tap/kvm-tap-device";
 const guestUuid = "11111111-2222-4333-8444-555555555555";
 
 await eachRelease(release => {
+    // The oldest and the newest; packages.test.ts has devices on trixie at boot.
+    if (release === "trixie" && !everything)
+        return;
     let host: TestHost;
     beforeAll(async () => { host = await startHost({ release, files: hostFiles() }); });
     afterAll(() => host?.stop());

@@ -3,6 +3,9 @@
 import { readFileSync, readdirSync } from "node:fs";
 import type { TestHost } from "../lab/host.ts";
 
+/** Whether all combinations are wanted (`make check-all`, or releases named by hand), not a covering selection. */
+export const everything = process.env["KVM_TAP_ALL"] !== undefined || process.env["KVM_TAP_RELEASES"] !== undefined;
+
 const hook = "/etc/libvirt/hooks/qemu.d/50-kvm-tap";
 
 function placeOf(file: string): string | null {

@@ -8,7 +8,7 @@ import { startHost, until, type TestHost } from "../lab/host.ts";
 import { eachRelease } from "../lab/releases.ts";
 import { parsePrefix } from "../../src/model/nat-address.ts";
 import { natFile } from "../../src/model/nat-file.ts";
-import { tapFile } from "./host-files.ts";
+import { everything, tapFile } from "./host-files.ts";
 import { bring, buildPackages, locked, type Built } from "./packages.ts";
 
 const publicAddress = "203.0.113.50";
@@ -16,8 +16,6 @@ let built: Built;
 beforeAll(async () => { built = await buildPackages(); });
 afterAll(() => { if (built) rmSync(built.directory, { recursive: true }); });
 
-/** The whole story on one release takes a minute: on the others only with every combination. */
-const everything = process.env["KVM_TAP_ALL"] !== undefined || process.env["KVM_TAP_RELEASES"] !== undefined;
 
 function mapping() {
     const [outside, inside] = [parsePrefix(publicAddress), parsePrefix("10.0.0.2")];
@@ -77,6 +75,7 @@ function inUse(host: TestHost) {
 }
 
 await eachRelease(release => {
+    // The whole story takes a minute or two.
     if (release !== "trixie" && !everything)
         return;
     let host: TestHost, use: ReturnType<typeof inUse>, guest: Guest;
