@@ -153,8 +153,8 @@ function LoadedTable<Row>(props: DataTableProps<Row> & { all: readonly Row[] }) 
         return after;
     }), []);
     useEffect(() => {
-        if (here !== "")
-            document.querySelector(`[data-row="${CSS.escape(here)}"], [data-row^="${CSS.escape(here)}/"]`)?.scrollIntoView?.({ block: "nearest" });
+        const rows = here === "" ? [] : [...document.querySelectorAll<HTMLElement>("[data-row]")];
+        rows.find(row => isAt(row.dataset["row"] ?? "", here))?.scrollIntoView({ block: "nearest" });
     }, [here]);
     const hasActions = button !== undefined || actions !== undefined;
     const allSelected = onPage.length > 0 && onPage.every(row => selection.has(keyOf(row)));
