@@ -7,7 +7,7 @@ import { combined, type Plan, type Planned, type Problem, type Step } from "../m
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { editSysctls, sysctlFilePath, type Sysctls } from "../model/sysctl-file.ts";
 import { tapFilePath, writeTapFile } from "../model/tap-file.ts";
-import { withLength, type TapSettings } from "../model/tap-settings.ts";
+import { withLength, type TapRoute, type TapSettings } from "../model/tap-settings.ts";
 import { accountProblem, destinationProblem, gatewayProblem, guestAddressProblem, mtuProblem, newDeviceProblem } from "../model/validate.ts";
 import { fileSteps, isEnabled, planned, problem, runsAs, systemctl, tapOf, unitOf, unreadProblems } from "./tap-steps.ts";
 
@@ -19,7 +19,7 @@ export interface TapWish {
     gateways: readonly string[];
     guestAddresses: readonly string[];
     /** Networks behind the guest, each through one of its addresses or directly. */
-    routes?: readonly { destination: string; via?: string }[];
+    routes?: readonly TapRoute[];
     owner?: string;
     group?: string;
     multiQueue?: boolean;
@@ -39,7 +39,7 @@ export function settingsFor(wish: TapWish): TapSettings {
         addresses: wish.gateways.map(withLength),
         routes: [
             ...wish.guestAddresses.map(address => ({ destination: withLength(address) })),
-            ...routes.map(({ destination, via }) => ({ destination: withLength(destination), ...via && { via } })),
+            ...routes.map(route => ({ ...route, destination: withLength(route.destination) })),
         ],
     };
 }

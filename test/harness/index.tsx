@@ -5,9 +5,11 @@ import "@patternfly/patternfly/patternfly-base.css";
 import { createRoot } from "react-dom/client";
 import { Page } from "../../src/app.tsx";
 import type { Execute } from "../../src/model/executed.ts";
+import type { Snapshot } from "../../src/model/snapshot.ts";
 import "../../src/ui/page.css";
 import { followShell } from "../../src/ui/theme.ts";
 import { failing, fixture } from "./fixture.ts";
+import { withTaps } from "./taps.ts";
 
 const state = new URLSearchParams(window.location.search).get("state") ?? "";
 const snapshot = state === "failed" ? failing()
@@ -28,5 +30,10 @@ const execute: Execute = async (plan, progress) => {
 followShell();
 const access = window.location.search.includes("limited") ? "limited" as const : "admin" as const;
 const page = document.getElementById("page");
-if (page)
-    createRoot(page).render(<Page snapshot={{ ...snapshot, access }} execute={execute} show={() => undefined} retry={() => undefined} />);
+const root = page && createRoot(page);
+const nothing = () => undefined;
+const show = (now: Snapshot) => root?.render(<Page snapshot={{ ...now, access }} execute={execute} show={nothing} retry={nothing} />);
+let second = 0;
+show(state === "taps" ? withTaps(second) : snapshot);
+if (state === "taps")
+    setInterval(() => show(withTaps(++second)), 600);
