@@ -32,7 +32,8 @@ export function withTaps(second: number): Snapshot {
         links: read(links.map((link, index) => ({
             ...link, minMtu: 68, maxMtu: 65521,
             traffic: {
-                rxBytes: index * 1000 * second * second, txBytes: 30_000 * second * (index % 3) + 40_000 * Math.round(Math.sin(second) * index + index),
+                rxBytes: index * 1000 * second * second, txBytes: 30_000 * second * (index % 3)
+                    + 40_000 * Math.round(Math.sin(second) * index + index),
                 rxPackets: 0, txPackets: 0,
             },
         }))),
