@@ -379,6 +379,12 @@ function unplugs(s: Situation): Fate {
 function resets(s: Situation): Fate {
     if (s.b.resetRecreates)
         return { ...restarts(s), source: "qemuProcessFakeRebootViaRecreate" };
+    if (!s.device && s.iface.model?.startsWith("virtio")) {
+        return {
+            outcome: "gone", cause: "missing", source: "QEMU: tap_fd_set_vnet_hdr_len",
+            because: msg("The device $0 is missing already, and QEMU ends when the guest resets its virtio card.", name(s)),
+        };
+    }
     return stays(s, msg("QEMU goes on running: the device stays in use."), "qemuProcessFakeReboot, system_reset");
 }
 
@@ -394,7 +400,7 @@ function restarts(s: Situation): Fate {
     const stopped = stops(s);
     const after = { ...s, device: stopped.outcome === "kept" && s.device ? { ...s.device, carrier: false } : undefined };
     const started = starts({ ...after, c: { ...s.c, running: false } }, "start");
-    return stopped.outcome === "kept" ? started : stopped;
+    return stopped.outcome === "kept" || stopped.cause === "missing" ? started : stopped;
 }
 
 function stays(s: Situation, because: Message, source: string): Fate {
