@@ -10,6 +10,7 @@ import { newestVerified, versionNumber } from "./libvirt-version.ts";
 import { msg } from "./message.ts";
 import type { Message } from "./message.ts";
 import type { Snapshot } from "./snapshot.ts";
+import type { Link } from "./tap.ts";
 import { child } from "./xml.ts";
 import type { XmlElement } from "./xml.ts";
 
@@ -45,6 +46,8 @@ interface Surroundings {
     /** All configured (of transient guests: live) interfaces, by target device and by MAC address. */
     byDevice: ReadonlyMap<string, readonly Owned[]>;
     byMac: ReadonlyMap<string, readonly Owned[]>;
+    /** A persistent device that nobody uses, with a name that libvirt drops: somebody meant it to be used. */
+    idle: Link | undefined;
 }
 
 interface Owned { guest: Guest; iface: Interface }
@@ -58,7 +61,9 @@ export function interfaceChecks(snapshot: Snapshot): InterfaceCheck[] {
         return [];
     const owned = facts.guests.flatMap(guest => (guest.configured ?? guest.live)?.interfaces.map(iface => ({ guest, iface })) ?? []);
     const around: Surroundings = {
-        facts, byDevice: groupBy(owned, ({ iface }) => iface.type === "ethernet" ? iface.target : undefined), byMac: groupBy(owned, ({ iface }) => iface.mac),
+        facts, idle: idleDevice(facts),
+        byDevice: groupBy(owned, ({ iface }) => iface.type === "ethernet" ? iface.target : undefined),
+        byMac: groupBy(owned, ({ iface }) => iface.mac),
     };
     return subjects(facts).flatMap(subject => {
         const iface = subject.pair.configured ?? subject.pair.live;
@@ -79,6 +84,11 @@ export function libvirtChecks(snapshot: Snapshot): Check[] {
         ...facts.hook.installed && facts.hook.inEffect === false ? [hookNotInEffect(waiting.map(({ guest }) => guest.name))] : [],
         ...versionNumber(facts.libvirt.version) > versionNumber(newestVerified) ? [newerLibvirt(facts.libvirt.version)] : [],
     ];
+}
+
+function idleDevice({ guests, links }: HostFacts): Link | undefined {
+    const taken = new Set(guests.flatMap(guest => guest.live?.interfaces.map(({ target }) => target ?? "") ?? []));
+    return [...links.values()].find(({ name, tun }) => tun?.persistent === true && isDroppedName(name) && !taken.has(name));
 }
 
 function groupBy(all: readonly Owned[], key: (owned: Owned) => string | undefined): Map<string, Owned[]> {
@@ -103,11 +113,9 @@ function edit({ guest, pair: { configured } }: Subject, change: (element: XmlEle
 }
 
 /** virDomainNetDefParseXML forgets such names, so what is configured has none; that a device bears one shows what was meant. */
-const nameDropped: Rule = (iface, { guest }, { facts }) => {
+const nameDropped: Rule = (iface, { guest }, { idle: meant }) => {
     if (iface.type !== "ethernet" || iface.target !== undefined)
         return undefined;
-    const taken = new Set(facts.guests.flatMap(other => other.live?.interfaces.map(({ target }) => target ?? "") ?? []));
-    const meant = [...facts.links.values()].find(({ name, tun }) => tun?.persistent === true && isDroppedName(name) && !taken.has(name));
     return {
         id: "name-dropped", severity: meant ? "warning" : "info",
         says: meant

@@ -29,8 +29,17 @@ export function versionNumber(version: string): number {
     return parts ? Number(parts[1]) * 1_000_000 + Number(parts[2]) * 1_000 + Number(parts[3] ?? "0") : NaN;
 }
 
+const known = new Map<string, readonly Behaviour[]>();
+
 /** All that a libvirt may be like. None where nobody looked: older than 1.3.3, or a version that cannot be read. */
-export function behaviours(libvirt: Pick<Libvirt, "version" | "packageVersion">, launchSecurity?: string): Behaviour[] {
+export function behaviours(libvirt: Pick<Libvirt, "version" | "packageVersion">, launchSecurity?: string): readonly Behaviour[] {
+    const key = `${libvirt.version} ${libvirt.packageVersion ?? ""} ${launchSecurity ?? ""}`; // asked for every guest
+    const found = known.get(key) ?? workOut(libvirt, launchSecurity);
+    known.set(key, found);
+    return found;
+}
+
+function workOut(libvirt: Pick<Libvirt, "version" | "packageVersion">, launchSecurity?: string): Behaviour[] {
     const version = versionNumber(libvirt.version);
     if (Number.isNaN(version) || version < versionNumber("1.3.3"))
         return [];

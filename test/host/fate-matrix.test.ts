@@ -65,10 +65,12 @@ await eachRelease(release => {
         });
     });
 
-    test("all combinations", () => {
-        const title = `## ${release}: libvirt ${world.version}, ${cells().length} combinations`;
-        tables.push(`${title}\n\n${asMarkdown(cells())}\n`);
-        expect(cells().length).toBeGreaterThanOrEqual(80);
+    describe("all combinations", () => {
+        test("are 80 at least, and go into the table", () => {
+            const title = `## ${release}: libvirt ${world.version}, ${cells().length} combinations`;
+            tables.push(`${title}\n\n${asMarkdown(cells())}\n`);
+            expect(cells().length).toBeGreaterThanOrEqual(80);
+        });
     });
 });
 

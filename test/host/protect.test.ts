@@ -19,9 +19,14 @@ await eachRelease(release => {
     let watch: HostWatch;
     let snapshot: Snapshot = NOTHING_READ;
 
+    const watchIt = () => {
+        snapshot = NOTHING_READ;
+        watch = watchHost(host.machine, next => { snapshot = next; });
+    };
+
     beforeAll(async () => {
         host = await startHost({ release, files: hostFiles() });
-        watch = watchHost(host.machine, next => { snapshot = next; });
+        watchIt();
     });
 
     afterAll(async () => {
@@ -65,8 +70,9 @@ await eachRelease(release => {
 
     const protect = async (guest: Guest) => planOf(planProtect(snapshot, { targets: [{ uuid: guest.uuid, index: 0 }] }));
     const index = async (name: string) => (await host.run(["cat", `/sys/class/net/${name}/ifindex`])).trim();
+    let made = 1;
     const byHand = (name: string, more = "") => host.sh(`ip tuntap add dev ${name} mode tap ${more}; ip link set dev ${name} up
-        ip address add 169.254.0.1/32 dev ${name}; ip route add 10.0.0.2/32 dev ${name}`);
+        ip address add 169.254.0.1/32 dev ${name}; ip route add 10.0.0.${++made}/32 dev ${name}`);
     const forget = (guest: Guest, ...names: string[]) => host.sh(`virsh destroy ${guest.name} || :; virsh undefine ${guest.name}
         for name in ${names.join(" ")}; do systemctl disable --now kvm-tap@$name || :; ip link delete $name || :; rm -f /etc/kvm-tap/$name.tap; done`);
 
@@ -81,7 +87,9 @@ await eachRelease(release => {
         await guest.start();
         await guest.virsh("destroy");
         expect(await index("hand0")).toBe(before);
+        watch.close();
         await host.reboot();
+        watchIt();
         expect(await host.run(["ip", "route", "show", "dev", "hand0"])).toContain("10.0.0.2");
         await forget(guest, "hand0");
     });
@@ -98,15 +106,15 @@ await eachRelease(release => {
     test("a guest that runs on libvirt's own device: pending, and there again after the stop", async () => {
         const guest = await defineGuest(host, { name: "styx", interfaces: [ethernet("own0")] });
         await guest.start();
-        await host.sh("ip address add 169.254.0.1/32 dev own0; ip route add 10.0.0.3/32 dev own0");
+        await host.sh("ip address add 169.254.0.1/32 dev own0; ip route add 10.0.1.3/32 dev own0");
         await shows(guest, "Made by libvirt, gone when the guest stops");
-        await readUntil("the route", now => valueOf(now.routes)?.some(route => route.device === "own0" && route.destination.startsWith("10.0.0.3")) === true);
+        await readUntil("the route", now => valueOf(now.routes)?.some(route => route.device === "own0" && route.destination.startsWith("10.0.1.3")) === true);
         const plan = await protect(guest);
         expect((plan.notes ?? []).map(inEnglish).join(" ")).toMatch(/the hook makes it again at once/);
         await change(plan);
         await shows(guest, "Pending: protected from the next start");
         await guest.virsh("destroy");
-        await until("the device to be back", async () => (await host.run(["ip", "route", "show", "dev", "own0"])).includes("10.0.0.3"), 2);
+        await until("the device to be back", async () => (await host.run(["ip", "route", "show", "dev", "own0"])).includes("10.0.1.3"), 2);
         await shows(guest, "Kept");
         await guest.start();
         await guest.virsh("destroy");
