@@ -2,7 +2,6 @@
 // What the NAT tests share: guests emulated by a network namespace behind a link (they boot at once, and the kernel treats
 // their packets alike), programs that talk between namespaces, the host read and changed.
 import { spawn, type ChildProcess } from "node:child_process";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { executor } from "../../src/host/execute.ts";
 import { watchHost, type HostWatch } from "../../src/host/watch.ts";
@@ -16,17 +15,6 @@ import type { TestHost } from "../lab/host.ts";
 import { top } from "../lab/trees.ts";
 
 const peer = join(top, "test/host/nat-peer.mjs");
-
-/** pkg/host/kvm-tap-nat* at their places, for startHost's `files`. */
-export function natFiles(): Record<string, string> {
-    const read = (name: string) => readFileSync(join(top, "pkg/host", name), "utf8");
-    return {
-        "/usr/lib/kvm-tap/kvm-tap-nat": read("kvm-tap-nat"),
-        "/usr/lib/systemd/system/kvm-tap-nat.service": read("kvm-tap-nat.service"),
-        "/usr/lib/systemd/system/kvm-tap-nat-announce.service": read("kvm-tap-nat-announce.service"),
-        "/etc/kvm-tap/.keep": "",
-    };
-}
 
 /** A network namespace that programs of this machine can run in. */
 export interface Place {
@@ -99,6 +87,20 @@ export async function hold(place: Place, address: string, port: number, interval
     const state = () => said().trim().split("\n").at(-1) ?? "";
     await until(`a connection to ${address}`, () => state() === "open");
     return { state };
+}
+
+/** Datagrams that go on while the test does something; `answered` waits for the end. */
+export async function burst(
+    place: Place, address: string, port: number, count: number, interval: number,
+): Promise<{ answered(): Promise<number> }> {
+    const { said } = start(place, ["burst", address, String(port), String(count), String(interval)]);
+    await until("the first datagram", () => said().includes("open"));
+    return {
+        answered: async () => {
+            await until("the last datagram", () => said().includes("answered"), 60 + count * interval / 1000);
+            return Number(/answered (\d+)/.exec(said())?.[1]);
+        },
+    };
 }
 
 /** Sends so many bytes and answers how many came back. */

@@ -5,6 +5,7 @@
 //   ask tcp|udp HOST PORT     prints that answer; exit status 1 when none comes within 2 s
 //   hold HOST PORT MS         writes a byte every MS milliseconds and prints "open", then "closed" and exits 3 when no echo
 //                             came for a second or the connection broke
+//   burst HOST PORT COUNT MS  sends COUNT datagrams, one every MS milliseconds, and prints how many were answered
 //   fetch HOST PORT BYTES     sends so many bytes and prints how many came back
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
@@ -55,6 +56,22 @@ function hold(host, port, interval) {
     });
 }
 
+function burst(host, port, count, interval) {
+    const udp = createSocket(host.includes(":") ? "udp6" : "udp4");
+    let sent = 0, answered = 0;
+    udp.on("message", () => { answered++; });
+    udp.bind(0, () => {
+        console.log("open");
+        const timer = setInterval(() => {
+            udp.send("?", port, host);
+            if (++sent < count)
+                return;
+            clearInterval(timer);
+            setTimeout(() => { console.log(`answered ${answered}`); process.exit(0); }, 1000);
+        }, interval);
+    });
+}
+
 function fetchBack(host, port, bytes) {
     setTimeout(() => { console.log(got); process.exit(1); }, 8000);
     let got = 0;
@@ -72,6 +89,7 @@ switch (verb) {
 case "serve": serve(Number(args[0])); break;
 case "ask": ask(args[0], args[1], Number(args[2])); break;
 case "hold": hold(args[0], Number(args[1]), Number(args[2])); break;
+case "burst": burst(args[0], Number(args[1]), Number(args[2]), Number(args[3])); break;
 case "fetch": fetchBack(args[0], Number(args[1]), Number(args[2])); break;
 default: process.exit(2);
 }

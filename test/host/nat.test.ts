@@ -4,7 +4,8 @@ import { planEnableMappings, planMapAddress, planRemoveMappings } from "../../sr
 import { startHost, type TestHost, until } from "../lab/host.ts";
 import { far } from "../lab/internet.ts";
 import { eachRelease } from "../lab/releases.ts";
-import { Page, ask, emulate, endPrograms, hold, hostPlace, internetPlace, natFiles, pings, serve, type Place } from "./nat-lab.ts";
+import { hostFiles } from "./host-files.ts";
+import { Page, ask, emulate, endPrograms, hold, hostPlace, internetPlace, pings, serve, type Place } from "./nat-lab.ts";
 
 const PORT = 7000;
 
@@ -21,15 +22,15 @@ await eachRelease(release => {
     }
 
     beforeAll(async () => {
-        host = await startHost({ release, files: natFiles() });
+        host = await startHost({ release, files: hostFiles() });
         internet = internetPlace(host);
         await guests();
         page = new Page(host);
     });
     afterAll(async () => {
-        page.close();
         endPrograms();
         await host.stop();
+        page.close();
     });
 
     test("before: nobody answers for the address, and the host has nothing of ours", async () => {

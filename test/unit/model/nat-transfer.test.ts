@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+import fc from "fast-check";
+import { inEnglish } from "../../../src/model/message.ts";
+import { formatPrefix } from "../../../src/model/nat-address.ts";
+import { readConnections, ofMapping } from "../../../src/model/nat-connections.ts";
+import { foreignAdvice, foreignChain, forwardChains } from "../../../src/model/nat-foreign.ts";
+import { formatLimits, parseLimits } from "../../../src/model/nat-limits.ts";
+import { exportCsv, exportJson, importText } from "../../../src/model/nat-transfer.ts";
+import { states } from "./arbitrary-nat.ts";
+
+/** What an import must give back. */
+function essence(state: Parameters<typeof exportCsv>[0]) {
+    return state.mappings.map(mapping => ({
+        public: formatPrefix(mapping.public), guest: formatPrefix(mapping.guest), description: mapping.description.trim(),
+        enabled: mapping.enabled, log: mapping.log, limits: formatLimits(mapping.limits),
+    }));
+}
+
+test.each([["CSV", exportCsv], ["JSON", exportJson]] as const)("%s: what is exported is imported again", (_name, write) => {
+    fc.assert(fc.property(states, state => {
+        const { mappings, errors } = importText(write(state));
+        expect(errors).toEqual([]);
+        expect(mappings.map(mapping => ({ ...mapping, limits: formatLimits(mapping.limits) })))
+                .toEqual(essence(state).map((mapping, index) => ({ ...mapping, line: mappings[index]?.line })));
+    }));
+});
+
+test.each([
+    ["semicolons, as spreadsheets write them", "\ufeffPublic;Guest\r\n203.0.113.10;10.0.0.2\r\n", [2]],
+    ["a line end inside of quotes, then the right line", "public,guest,description\n203.0.113.10,10.0.0.2,\"a\"\n\n203.0.113.11,10.0.0.3,b\n", [2, 4]],
+    ["JSON with a list alone", "[\n  {\"public\": \"203.0.113.10\", \"guest\": \"10.0.0.2\"},\n  {\"public\": \"203.0.113.11\", \"guest\": \"10.0.0.3\"}\n]", [2, 3]],
+])("%s", (_what, text, lines) => {
+    const { mappings, errors } = importText(text);
+    expect(errors).toEqual([]);
+    expect(mappings.map(({ line }) => line)).toEqual(lines);
+});
+
+test.each([
+    ["public,gast\n", 1, "The first line must name the columns, at least \"public\" and \"guest\"."],
+    ["public,guest\n1,2,3\n", 2, "This line has 3 fields, the first has 2."],
+    ["public,guest\na,b\n\"1,2\n", 3, "A double quote is opened here and never closed."],
+    ["[\n{]}\n", 2, "This is not valid JSON."],
+    ["{}", 1, "The file must be a list of mappings, or an object with \"mappings\"."],
+    ["[\n1]", 1, "A mapping is an object with \"public\" and \"guest\"."],
+])("%j has its error in the right line", (text, line, says) => {
+    expect(importText(text).errors.map(error => [error.line, inEnglish(error.says)])).toContainEqual([line, says]);
+});
+
+test("any text is read without throwing", () => {
+    fc.assert(fc.property(fc.string(), text => { expect(importText(text)).toHaveProperty("errors"); }));
+});
+
+test.each([
+    ["icmp, TCP/22 , udp/5000-5010", "icmp, tcp/22, udp/5000-5010"],
+    ["tcp/22, tcp/23", "tcp/22-23"],
+    ["", ""],
+])("limits %j", (text, normal) => {
+    const parsed = parseLimits(text);
+    expect("problem" in parsed ? parsed : formatLimits(parsed.limits)).toBe(normal);
+});
+
+test.each(["http", "tcp/0", "tcp/70000", "tcp/20-10", "icmp/8", "tcp/1/2"])("limit %s is refused", text => {
+    expect(parseLimits(text)).toHaveProperty("problem");
+});
+
+test("connections of a mapping: to its public address and from its guest, not the guest's others", () => {
+    const listing = [
+        "tcp      6 431999 ESTABLISHED src=192.0.2.80 dst=203.0.113.10 sport=1 dport=80 src=10.0.0.2 dst=192.0.2.80 sport=80 dport=1 [ASSURED] use=1",
+        "udp      17 29 src=10.0.0.2 dst=192.0.2.53 sport=1 dport=53 src=192.0.2.53 dst=203.0.113.10 sport=53 dport=1 use=1",
+        "tcp      6 9 ESTABLISHED src=10.0.0.2 dst=10.0.0.3 sport=1 dport=80 src=10.0.0.3 dst=10.0.0.2 sport=80 dport=1 use=1",
+        "conntrack v1.4.7 (conntrack-tools): 3 flow entries have been shown.",
+    ].join("\n");
+    const mapping = {
+        public: { family: 4, address: "203.0.113.10", length: 32 }, guest: { family: 4, address: "10.0.0.2", length: 32 },
+        description: "", enabled: true, claimed: true, log: false,
+    } as const;
+    expect(readConnections(listing)).toHaveLength(3);
+    expect(ofMapping(mapping, readConnections(listing)).map(({ destination }) => destination)).toEqual(["203.0.113.10", "192.0.2.53"]);
+});
+
+test.each([
+    ["filter", ["FORWARD", "DOCKER-USER"], "Docker drops forwarded packets (ip filter FORWARD). Allow the guest's in its chain DOCKER-USER."],
+    ["filter", ["FORWARD", "ufw-before-forward"], "ufw drops forwarded packets (ip filter FORWARD). Allow them with \"ufw route allow in on DEVICE\""
+        + " and \"ufw route allow out on DEVICE\"."],
+    ["filter", ["FORWARD", "INPUT"], "Chain ip filter FORWARD drops forwarded packets that no rule of it accepts."],
+])("who made a chain of table %s beside %j", (table, siblings, says) => {
+    const json = { nftables: siblings.map((name, index) => ({
+        chain: { family: "ip", table, name, ...(index === 0 ? { hook: "forward", policy: "drop" } : {}) },
+    })) };
+    expect(forwardChains(json).map(name => inEnglish(foreignAdvice(foreignChain(name, {}))))).toEqual([says]);
+});
