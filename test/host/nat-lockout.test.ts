@@ -39,9 +39,9 @@ await eachRelease(release => {
         await begin();
     });
     afterAll(async () => {
+        page.close();
         endPrograms();
         await host.stop();
-        page.close();
     });
 
     test("refused unless the person says that the host's own address is meant", async () => {

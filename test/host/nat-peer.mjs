@@ -9,6 +9,7 @@
 //   fetch HOST PORT BYTES     sends so many bytes and prints how many came back
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
+import { networkInterfaces } from "node:os";
 
 const [verb, ...args] = process.argv.slice(2);
 
@@ -22,9 +23,15 @@ function serve(port) {
         socket.write(`${plain(socket.remoteAddress)}\n`);
         socket.pipe(socket);
     }).listen(port, "::", () => {
-        const udp = createSocket("udp6");
-        udp.on("message", (_, from) => udp.send(`${plain(from.address)}\n`, from.port, from.address));
-        udp.bind(port, "::", () => console.log("ready"));
+        // A socket for each address, so that answers come from the address that was asked.
+        const all = Object.values(networkInterfaces()).flat().map(({ address }) => address);
+        const own = new Set(all.filter(address => !/^fe80/.test(address)));
+        let waiting = own.size;
+        for (const address of own) {
+            const udp = createSocket(address.includes(":") ? "udp6" : "udp4");
+            udp.on("message", (_, from) => udp.send(`${plain(from.address)}\n`, from.port, from.address));
+            udp.bind(port, address, () => { if (--waiting === 0) console.log("ready"); });
+        }
     });
 }
 

@@ -23,14 +23,14 @@ await eachRelease(release => {
 
     beforeAll(async () => {
         host = await startHost({ release, files: hostFiles() });
+        page = new Page(host);
         internet = internetPlace(host);
         await guests();
-        page = new Page(host);
     });
     afterAll(async () => {
+        page.close();
         endPrograms();
         await host.stop();
-        page.close();
     });
 
     test("before: nobody answers for the address, and the host has nothing of ours", async () => {
