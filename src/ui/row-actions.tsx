@@ -42,7 +42,7 @@ export function ActionMenu({ label, text, actions }: { label: string; text?: str
         return null;
     return (
         <Dropdown
-            isOpen={open} onOpenChange={setOpen} onSelect={() => setOpen(false)} popperProps={{ position: "right", appendTo: () => document.body }}
+            isOpen={open} onOpenChange={setOpen} onSelect={() => setOpen(false)} popperProps={{ position: "right", appendTo: () => document.querySelector("main") ?? document.body }}
             toggle={ref => (
                 <MenuToggle
                     ref={ref} isExpanded={open} onClick={() => setOpen(!open)} aria-label={label}

@@ -4,6 +4,7 @@ import { useId, useState } from "react";
 import type { InterfacePair } from "../../model/guest.ts";
 import { Code } from "../../ui/copy.tsx";
 import { Difference } from "../../ui/difference.tsx";
+import { outdented } from "../../ui/shell-words.ts";
 import { _ } from "../../ui/translate.ts";
 
 type View = "configured" | "live" | "difference";
@@ -14,13 +15,6 @@ function views({ live, configured }: InterfacePair): readonly { view: View; titl
         ...live ? [{ view: "live" as const, title: _("Running") }] : [],
         ...live && configured ? [{ view: "difference" as const, title: _("Difference") }] : [],
     ];
-}
-
-/** libvirt indents by depth: without the common indentation the two texts compare, and read, better. */
-export function outdented(xml: string): string {
-    const lines = xml.split("\n");
-    const depth = Math.min(...lines.slice(1).filter(line => line.trim() !== "").map(line => line.search(/\S/)));
-    return lines.map((line, index) => index === 0 ? line.trimStart() : line.slice(Number.isFinite(depth) ? depth : 0)).join("\n");
 }
 
 export function DefinitionView({ pair }: { pair: InterfacePair }) {
@@ -46,7 +40,7 @@ export function DefinitionView({ pair }: { pair: InterfacePair }) {
                 {chosen?.view === "configured" && configured && <Code text={outdented(configured.xml)} label={chosen.title} />}
                 {chosen?.view === "live" && live && <Code text={outdented(live.xml)} label={chosen.title} />}
                 {chosen?.view === "difference" && live && configured && (
-                    <Difference before={outdented(configured.xml)} after={outdented(live.xml)} label={chosen.title} />
+                    <Difference before={configured.xml} after={live.xml} label={chosen.title} />
                 )}
             </div>
         </section>

@@ -101,10 +101,6 @@ function actionsOf(open: (wish: Open) => void) {
                 label: _("Map public address…"), changes: true, why: whyNotMapped(row),
                 run: () => open({ dialog: "map", address: row.addresses[0] ?? "" }),
             },
-            {
-                label: _("Show in Virtual machines"), apart: true,
-                run: () => cockpit.jump(`/machines#vm?name=${encodeURIComponent(row.guest)}&connection=system`),
-            },
         ],
         bulk: (rows: readonly GuestRow[]): readonly Action[] => {
             const keys = rows.filter(row => row.protect !== "no").map(row => row.key);

@@ -15,7 +15,7 @@ import { More } from "../../ui/more.tsx";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { _, format } from "../../ui/translate.ts";
-import { outdented } from "./definition.tsx";
+import { outdented } from "../../ui/shell-words.ts";
 import { EverydayFields, MoreFields, type FieldsProps } from "./interface-fields.tsx";
 
 /** When a change is to take effect. */
