@@ -14,17 +14,20 @@ export function read<T>(value: T): Reading<T> {
     return { state: "read", value };
 }
 
+/** What virsh says in the end because it has no directory for its history (ENVIRONMENT). */
+const NO_HISTORY = /^error: Failed to create '\/dev\/null.*$/gm;
+
 /** The words of a tool in an error of any kind. */
 export function wordsOf(error: unknown): string {
     if (error instanceof CommandError)
-        return error.words || (error.problem ?? `exit status ${error.exitStatus}`);
+        return error.words.replace(NO_HISTORY, "").trim() || (error.problem ?? `exit status ${error.exitStatus}`);
     if (error instanceof Error)
         return "words" in error && typeof error.words === "string" ? error.words : error.message;
     return String(error);
 }
 
 const DENIED =
-    /permission denied|not permitted|must be root|access denied|authentication (unavailable|failed)|polkit|user runtime directory/i;
+    /permission denied|not permitted|insufficient permissions|must be root|access denied|authentication (unavailable|failed)|polkit/i;
 
 export interface Sentences {
     /** The program is not there: what to install. */

@@ -17,7 +17,7 @@ const FILES = { missing: msg("grep is not installed."), failed: msg("The files i
 const UNITS = { missing: msg("systemctl is not installed."), failed: msg("The state of the units kvm-tap@… cannot be read.") };
 
 export class FileWatch {
-    #active: ReadonlyMap<string, string> = new Map();
+    #active: ReadonlyMap<string, string> | undefined;
     #presence: Presence | undefined;
     #files = new Coalesce(() => this.#readFiles());
     #units = new Coalesce(() => this.#readUnits());
@@ -87,7 +87,7 @@ export class FileWatch {
 
     /** A unit is what is active and what is enabled: told when both are known. */
     #tellUnits() {
-        if (!this.#presence || this.#active.size === 0)
+        if (!this.#presence || !this.#active)
             return;
         const services = new Map([...this.#active].filter(([unit]) => !unit.startsWith("kvm-tap@")));
         this.update({ units: read(deviceUnits(this.#active, this.#presence.enabled)), services: read(services) });

@@ -114,6 +114,8 @@ export class GuestWatch {
         const name = /([^/]+)\.(?:xml|save)$/.exec(path)?.[1];
         if (name !== undefined)
             this.#changed(name);
+        else if (!path.endsWith(".new")) // libvirt writes a file beside and renames it; anything else may be a directory just made
+            void this.readLists();
     }
 
     #changed(name: string) {

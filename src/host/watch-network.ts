@@ -105,6 +105,12 @@ export class NetworkWatch {
     async #refresh() {
         try {
             this.#ip ??= openIp(this.machine, () => { this.#ip = undefined; });
+            const now = await readNetwork(this.#ip);
+            if (!wereRenamed(this.#network.links, now.links))
+                return this.#take(now);
+            // ip remembers the names of links, and would go on calling routes by the old one.
+            this.#ip.close();
+            this.#ip = openIp(this.machine, () => { this.#ip = undefined; });
             this.#take(await readNetwork(this.#ip));
         } catch (error) {
             if (error instanceof CommandError && error.problem === "cancelled")
@@ -144,6 +150,11 @@ export class NetworkWatch {
             this.update({ holders: failed(error, HOLDERS) });
         }
     }
+}
+
+function wereRenamed(before: readonly Link[], now: readonly Link[]): boolean {
+    const names = new Map(before.map(link => [link.index, link.name]));
+    return now.some(link => (names.get(link.index) ?? link.name) !== link.name);
 }
 
 /** The TAP devices that somebody has open, as one comparable text. */

@@ -60,7 +60,8 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
         });
     };
     const guests = new GuestWatch(machine, part => {
-        if (part.libvirt)
+        // Whether a libvirt that was restarted knows the hook.
+        if (part.libvirt && snapshot.libvirt.state !== "reading")
             void files.readHook();
         update(part);
     });
@@ -134,7 +135,7 @@ function watchHistory(machine: Machine, update: (part: Part) => void): Supervise
         settled: () => update({ history: read(entries) }),
         ended: (error, again) => update({
             streams: { history: { state: "interrupted", words: wordsOf(error), again } },
-            ...error.problem === "not-found" && { history: failed(error, HISTORY) },
+            ...entries.length === 0 && { history: failed(error, HISTORY) },
         }),
     });
 }

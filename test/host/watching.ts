@@ -52,7 +52,12 @@ export async function watching(host: TestHost, machine: Machine = host.machine):
     });
     const execute = executor(machine, watch, () => Promise.resolve("tester"));
     const parts = ["libvirt", "guests", "links", "addresses", "routes", "units", "enabled", "files", "natTable", "hook", "history"] as const;
-    await until("everything", now => parts.every(part => now[part].state !== "reading"), 30);
+    try {
+        await until("everything", now => parts.every(part => now[part].state !== "reading"), 30);
+    } catch (error) {
+        watch.close();
+        throw error;
+    }
     return {
         snapshot: () => snapshot,
         until,

@@ -46,10 +46,10 @@ function start(leader: number, argv: readonly string[], options: RunOptions) {
 }
 
 /** How a command ended: undefined if well. */
-function failure(argv: readonly string[], status: number | null, words: string, { accept = [] }: RunOptions): CommandError | undefined {
-    if (status === 0 || (status !== null && accept.includes(status)))
+function failure(argv: readonly string[], status: number | null, words: string, options: RunOptions): CommandError | undefined {
+    if (status === 0 || (status !== null && options.accept?.includes(status)))
         return undefined;
-    if (status === 127 && words.startsWith("setpriv: failed to execute"))
+    if (status === 127 && (options.mixed || words.startsWith("setpriv: failed to execute")))
         return new CommandError(argv, "not-found", null, "");
     return new CommandError(argv, status === null ? "terminated" : null, status, words.trim());
 }

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What the page sees of a real host while things happen there, and what it costs.
+import type { Machine } from "../../src/host/run.ts";
+import { inEnglish } from "../../src/model/message.ts";
+import { valueOf, type Reading, type Snapshot } from "../../src/model/snapshot.ts";
+import { defineGuest, ethernet, type Guest } from "../lab/guest.ts";
+import { sleep, startHost, type TestHost } from "../lab/host.ts";
+import { eachRelease } from "../lab/releases.ts";
+import { hostFiles, tapFile } from "./host-files.ts";
+import { given, watching, type Watching } from "./watching.ts";
+
+/** A machine that notes what it starts; `find … -exec grep` is two processes. */
+function counting(machine: Machine): { machine: Machine; started: string[] } {
+    const started: string[] = [];
+    const note = (argv: readonly string[]) => { started.push(argv.join(" ")); if (argv.includes("-exec")) started.push("grep of find"); };
+    return {
+        started,
+        machine: {
+            ...machine,
+            run: (argv, options) => { note(argv); return machine.run(argv, options); },
+            stream: (argv, handlers, options) => { note(argv); return machine.stream(argv, handlers, options); },
+        },
+    };
+}
+
+/** A machine whose administrative access the test gives and takes. */
+function limited(machine: Machine) {
+    let admin = false;
+    const listeners = new Set<(admin: boolean) => void>();
+    const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--pdeathsig", "TERM", "--"];
+    const as = (argv: readonly string[]) => admin ? argv : [...nobody, ...argv];
+    return {
+        machine: {
+            ...machine,
+            run: (argv, options) => machine.run(as(argv), options),
+            stream: (argv, handlers, options) => machine.stream(as(argv), handlers, options),
+            watchAccess(changed) {
+                listeners.add(changed);
+                changed(admin);
+                return { close: () => { listeners.delete(changed); } };
+            },
+        } satisfies Machine,
+        set(access: boolean) {
+            admin = access;
+            for (const changed of listeners)
+                changed(admin);
+        },
+    };
+}
+
+await eachRelease(release => {
+    let host: TestHost;
+    let seen: Watching;
+    let styx: Guest;
+    let started: string[];
+    beforeAll(async () => {
+        host = await startHost({ release, files: { ...hostFiles(), "/etc/kvm-tap/styx0.tap": tapFile("styx0", "10.0.0.2") } });
+        await host.run(["systemctl", "enable", "--quiet", "--now", "kvm-tap@styx0"]);
+        styx = await defineGuest(host, { name: "the \"styx\" é", interfaces: [ethernet("styx0", { managed: "no", mac: "52:54:00:aa:00:01" })] });
+        const counted = counting(host.machine);
+        started = counted.started;
+        seen = await watching(host, counted.machine);
+    });
+    afterAll(async () => {
+        seen?.close();
+        await host?.stop();
+    });
+
+    const guest = (now: Snapshot) => valueOf(now.guests)?.find(({ uuid }) => uuid === styx.uuid);
+    const link = (now: Snapshot, name: string) => valueOf(now.links)?.find(item => item.name === name);
+    const says = (reading: Reading<unknown>) => reading.state === "failed" ? inEnglish(reading.says) : reading.state;
+    /** Processes and threads that were started in the host up to now: the last process ID of its namespace. */
+    const lastPid = async () => Number((await host.run(["cat", "/proc/loadavg"])).trim().split(" ")[4]);
+
+    test("the host is read whole, with 12 processes at most", () => {
+        expect(started.length).toBeLessThanOrEqual(12);
+        const now = seen.snapshot();
+        expect(given(now.libvirt)).toMatchObject({ driver: "QEMU", packageVersion: expect.stringMatching(/^\d+\.\d+\.\d+-/) });
+        expect(guest(now)).toMatchObject({
+            name: "the \"styx\" é", state: "off", persistent: true, autostart: false,
+            configured: { interfaces: [{ type: "ethernet", target: "styx0", managed: "no" }] },
+        });
+        expect(guest(now)).not.toHaveProperty("live");
+        expect(link(now, "styx0")).toMatchObject({ up: true, carrier: false, tun: { type: "tap", persistent: true, multiQueue: false } });
+        expect(given(now.addresses).get("styx0")).toMatchObject([{ address: "169.254.0.1", prefix: 32 }]);
+        expect(given(now.routes).filter(route => route.device === "styx0" && route.protocol === "boot")).toMatchObject([{ destination: "10.0.0.2" }]);
+        expect(given(now.units).get("styx0")).toEqual({ name: "styx0", enabled: true, active: "active" });
+        expect(given(now.files).get("/etc/kvm-tap/styx0.tap")?.content).toBe(tapFile("styx0", "10.0.0.2"));
+        expect(given(now.natTable)).toBeNull();
+        expect(given(now.hook)).toEqual({ installed: true, inEffect: true });
+        expect(given(now.history)).toMatchObject([{ device: "styx0", event: "device-up" }]);
+        expect(now.streams).toEqual({
+            libvirt: { state: "live" }, network: { state: "live" }, nat: { state: "live" }, history: { state: "live" },
+        });
+    });
+
+    test("no process is started while nothing happens", async () => {
+        await sleep(1500);
+        const before = await lastPid(), count = started.length;
+        await sleep(5000);
+        expect(started.slice(count)).toEqual([]);
+        // The question itself is one; the host may do something of its own; a page that polls would start five at least.
+        expect(await lastPid() - before).toBeLessThan(4);
+    });
+
+    test("a guest is followed through its life within a second each, and no process is started for it", async () => {
+        const count = started.length;
+        await styx.start();
+        await seen.until("running", now => guest(now)?.state === "running" && guest(now)?.live && link(now, "styx0")?.carrier, 1);
+        await styx.virsh("suspend");
+        await seen.until("paused", now => guest(now)?.state === "paused", 1);
+        await styx.virsh("resume");
+        await styx.virsh("managedsave");
+        await seen.until("saved", now => guest(now)?.state === "off" && guest(now)?.managedSave && !link(now, "styx0")?.carrier, 1);
+        await styx.virsh("managedsave-remove");
+        await seen.until("not saved", now => guest(now)?.managedSave === false, 1);
+        await styx.virsh("autostart");
+        await seen.until("autostart", now => guest(now)?.autostart, 1);
+        await styx.virsh("autostart", "--disable");
+        await seen.until("no autostart", now => guest(now)?.autostart === false, 1);
+        expect(started.slice(count)).toEqual([]);
+    });
+
+    test("a change of the configured definition shows, also where libvirt sends no event", async () => {
+        await host.run(["sh", "-c", 'cat | virsh --quiet attach-device "$0" /dev/stdin --config', styx.uuid], ethernet("other0"));
+        await seen.until("the second interface", now => guest(now)?.configured?.interfaces.length === 2, 1);
+        const [, second] = guest(seen.snapshot())?.configured?.interfaces ?? [];
+        expect(second).toMatchObject({ target: "other0" });
+        await host.run(["sh", "-c", 'cat | virsh --quiet detach-device "$0" /dev/stdin --config', styx.uuid], second?.xml);
+        await seen.until("one interface", now => guest(now)?.configured?.interfaces.length === 1, 1);
+    });
+
+    test("guests come, are renamed and go; others stay as they are", async () => {
+        const before = guest(seen.snapshot());
+        const acheron = await defineGuest(host, { name: "acheron", interfaces: [] });
+        await seen.until("acheron", now => valueOf(now.guests)?.some(({ name }) => name === "acheron"), 1);
+        await host.run(["virsh", "domrename", acheron.uuid, "cocytus"]);
+        await seen.until("cocytus", now => valueOf(now.guests)?.map(({ name }) => name).includes("cocytus"), 1);
+        expect(given(seen.snapshot().guests)).toHaveLength(2);
+        await acheron.virsh("undefine");
+        await seen.until("its end", now => valueOf(now.guests)?.length === 1, 1);
+        expect(guest(seen.snapshot())).toBe(before);
+    });
+
+    test("links, addresses and routes show within a second; what did not change stays the same object", async () => {
+        const styx0 = link(seen.snapshot(), "styx0");
+        await host.sh("ip tuntap add dev new0 mode tap; ip addr add 192.0.2.9/32 dev new0; ip link set new0 up");
+        await seen.until("new0", now => link(now, "new0")?.up && valueOf(now.addresses)?.get("new0")?.some(item => item.address === "192.0.2.9"), 1);
+        await host.sh("ip route add 10.9.0.0/16 dev new0");
+        await seen.until("the route", now => valueOf(now.routes)?.some(route => route.destination === "10.9.0.0/16"), 1);
+        expect(link(seen.snapshot(), "styx0")).toBe(styx0);
+        await host.run(["ip", "link", "set", "new0", "name", "new1"]).catch(() => host.sh("ip link set new0 down; ip link set new0 name new1"));
+        await seen.until("the name", now => link(now, "new1") && !link(now, "new0"), 1);
+        await host.sh("ip link set new1 up; ip route add 10.8.0.0/16 dev new1");
+        await seen.until("the route of the new name", now => valueOf(now.routes)?.some(route => route.device === "new1"), 1);
+        await host.sh("ip link del new1");
+        await seen.until("no new1", now => link(now, "styx0") && !link(now, "new1"), 1);
+    });
+
+    test("units, files and the table of the NAT show within a second", async () => {
+        await host.run(["systemctl", "disable", "--quiet", "kvm-tap@styx0"]);
+        await seen.until("disabled", now => valueOf(now.units)?.get("styx0")?.enabled === false && valueOf(now.enabled)?.size === 0, 1);
+        await host.run(["systemctl", "stop", "kvm-tap@styx0"]);
+        await seen.until("stopped", now => valueOf(now.units)?.get("styx0")?.active !== "active" && !link(now, "styx0"), 1);
+        await host.run(["systemctl", "enable", "--quiet", "--now", "kvm-tap@styx0"]);
+        await seen.until("back", now => valueOf(now.units)?.get("styx0")?.active === "active" && valueOf(now.units)?.get("styx0")?.enabled, 1);
+        await seen.until("its history", now => valueOf(now.history)?.some(entry => entry.event === "device-down"), 1);
+        await host.sh("echo '# by hand' >> /etc/kvm-tap/styx0.tap");
+        await seen.until("the line", now => valueOf(now.files)?.get("/etc/kvm-tap/styx0.tap")?.content.endsWith("# by hand\n"), 1);
+        await host.sh("nft add table inet kvm_tap; nft add table inet others");
+        await seen.until("the table", now => valueOf(now.natTable), 1);
+        await host.sh("nft flush ruleset");
+        await seen.until("no table", now => now.natTable.state === "read" && now.natTable.value === null, 1);
+    });
+
+    test("who holds a device, and traffic, are read while they are on the screen", async () => {
+        expect(seen.snapshot().holders.state).toBe("reading");
+        await styx.start();
+        seen.show({ holders: true, traffic: true });
+        await seen.until("the holder", now => valueOf(now.holders)?.get("styx0")?.[0]?.program.startsWith("qemu-system"), 2);
+        const count = started.length;
+        const traffic = link(seen.snapshot(), "eth0")?.traffic;
+        await host.run(["ping", "-q", "-c", "3", "-i", "0.2", "203.0.113.254"]);
+        await seen.until("traffic", now => (link(now, "eth0")?.traffic?.rxPackets ?? 0) > (traffic?.rxPackets ?? 0), 2);
+        expect(started.slice(count)).toEqual([]);
+        await styx.virsh("destroy");
+        await seen.until("no holder", now => valueOf(now.holders)?.get("styx0") === undefined, 2);
+        seen.show({});
+    });
+
+    test("libvirt restarted, stopped and started again: told, and read again by itself", async () => {
+        await host.run(["systemctl", "restart", "libvirtd"]);
+        await seen.until("the end of the stream", now => now.streams.libvirt.state === "interrupted", 5);
+        await seen.until("the new stream", now => now.streams.libvirt.state === "live" && now.guests.state === "read", 10);
+        await styx.start();
+        await seen.until("running", now => guest(now)?.state === "running", 2);
+        await styx.virsh("destroy");
+        await host.sh("systemctl stop libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd.service");
+        await seen.until("that libvirt cannot be reached", now => /libvirt cannot be reached/.test(says(now.guests)), 10);
+        expect(given(seen.snapshot().links).length).toBeGreaterThan(1);
+        await sleep(8000); // all attempts are over
+        const count = started.length;
+        await sleep(2000);
+        expect(started.slice(count)).toEqual([]);
+        await host.sh("systemctl start libvirtd.socket");
+        await seen.until("the guests again", now => now.guests.state === "read" && now.streams.libvirt.state === "live", 10);
+    });
+
+    test("a program that is missing is named, and used when it is there again", async () => {
+        seen.close();
+        await host.sh("mv /usr/bin/virsh /usr/bin/virsh.away; mv /usr/sbin/nft /usr/sbin/nft.away");
+        const without = await watching(host);
+        expect(says(without.snapshot().guests)).toMatch(/^virsh is not installed/);
+        expect(says(without.snapshot().natTable)).toMatch(/^nft is not installed/);
+        expect(without.snapshot().links.state).toBe("read");
+        await host.sh("mv /usr/bin/virsh.away /usr/bin/virsh; mv /usr/sbin/nft.away /usr/sbin/nft");
+        without.retry();
+        await without.until("both", now => now.guests.state === "read" && now.natTable.state === "read", 5);
+        without.close();
+    });
+
+    test("without administrative access what can be read is read; gained, the rest comes by itself", async () => {
+        const access = limited(host.machine);
+        seen.close();
+        seen = await watching(host, access.machine);
+        expect(seen.snapshot().access).toBe("limited");
+        expect(says(seen.snapshot().guests)).toMatch(/without administrative access/);
+        expect(says(seen.snapshot().natTable)).toMatch(/without administrative access/);
+        expect(says(seen.snapshot().history)).toMatch(/without administrative access/);
+        expect(link(seen.snapshot(), "styx0")?.tun?.persistent).toBe(true);
+        access.set(true);
+        await seen.until("everything", now => now.access === "admin" && now.guests.state === "read" && now.natTable.state === "read", 5);
+        await host.sh("nft add table inet kvm_tap");
+        await seen.until("the table", now => valueOf(now.natTable), 2);
+    });
+
+    test("nothing is left running when it is closed", async () => {
+        seen.close();
+        await sleep(500);
+        const left = await host.run(["sh", "-c", "ps -e -o args | grep -E '^(virsh|ip |nft|journalctl)' || true"]);
+        expect(left).toBe("");
+    });
+});
