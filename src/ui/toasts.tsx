@@ -39,7 +39,9 @@ function ToastAlert({ toast, close }: { toast: Toast; close(): void }) {
 
 export function Toasts({ children }: { children: ReactNode }) {
     const [toasts, setToasts] = useState<readonly (Toast & { id: number })[]>([]);
-    const add = useCallback((toast: Toast) => setToasts(now => [...now, { ...toast, id: (now.at(-1)?.id ?? 0) + 1 }].slice(-4)), []);
+    // News of a success replaces the one before, whose Undo would not be the inverse of the host's last change any more.
+    const add = useCallback((toast: Toast) => setToasts(now =>
+        [...now.filter(({ kind }) => kind !== "success"), { ...toast, id: (now.at(-1)?.id ?? 0) + 1 }].slice(-4)), []);
     return (
         <ToastContext value={add}>
             {children}
