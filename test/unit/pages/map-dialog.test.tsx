@@ -1,0 +1,131 @@
+/**
+ * @jest-environment jsdom
+ */
+// SPDX-License-Identifier: LGPL-2.1-or-later
+import { cleanup, render, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { TextEncoder } from "node:util";
+import type { Machine } from "../../../src/host/run.ts";
+import type { Plan } from "../../../src/model/plan.ts";
+import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
+import { stubCockpit } from "./cockpit-stub.ts";
+
+stubCockpit();
+// Every browser has it, jsdom does not.
+Object.assign(globalThis, { TextEncoder });
+const { MapDialog } = await import("../../../src/pages/nat/map-dialog.tsx");
+const { ImportDialog } = await import("../../../src/pages/nat/transfer.tsx");
+const { provesSomething } = await import("../../../src/pages/nat/change-status.tsx");
+const { AccessContext } = await import("../../../src/ui/access.tsx");
+const { ExecuteContext } = await import("../../../src/ui/executor.ts");
+const { SnapshotContext } = await import("../../../src/ui/snapshot-context.ts");
+const { Toasts } = await import("../../../src/ui/toasts.tsx");
+
+const read = <T,>(value: T) => ({ state: "read", value } as const);
+const route = (destination: string, device: string, gateway?: string) => ({
+    family: "inet" as const, destination, type: "unicast", table: "main", device, ...gateway !== undefined && { gateway },
+});
+
+const snapshot: Snapshot = {
+    ...NOTHING_READ,
+    links: read([{ index: 2, name: "eth0", mtu: 1500, up: true, carrier: true }]),
+    addresses: read(new Map([["eth0", [{ family: "inet" as const, address: "203.0.113.1", prefix: 24, scope: "global" }]]])),
+    routes: read([route("default", "eth0", "203.0.113.254"), route("203.0.113.0/24", "eth0"), route("10.0.0.2", "charon0")]),
+    files: read(new Map()),
+    natTable: read(null),
+    units: read(new Map()),
+};
+
+/** Answers the probe for another owner of an address: nobody has it. */
+const asked: string[] = [];
+const machine: Machine = {
+    run: argv => { asked.push(argv.join(" ")); return Promise.resolve(""); },
+    stream: () => ({ write: () => undefined, close: () => undefined }),
+    read: () => Promise.resolve(null),
+    replace: () => Promise.resolve(),
+    watchDirectory: () => ({ close: () => undefined }),
+};
+
+let ran: Plan[];
+beforeEach(() => { ran = []; });
+afterEach(cleanup);
+
+function show(dialog: React.ReactNode) {
+    render(
+        <AccessContext value="granted">
+            <ExecuteContext value={plan => { ran.push(plan); return Promise.resolve({ state: "done", holds: true }); }}>
+                <SnapshotContext value={snapshot}><Toasts>{dialog}</Toasts></SnapshotContext>
+            </ExecuteContext>
+        </AccessContext>);
+}
+
+const button = (name: string) => screen.getByRole("button", { name });
+const isDisabled = (element: HTMLElement) => element.hasAttribute("disabled") || element.getAttribute("aria-disabled") === "true";
+
+async function type(label: RegExp, text: string) {
+    await userEvent.click(screen.getByLabelText(label));
+    await userEvent.paste(text);
+}
+
+describe("mapping an address", () => {
+    beforeEach(() => show(<MapDialog machine={machine} guestAddress="10.0.0.2" onClose={() => undefined} />));
+
+    test.each([
+        ["203.0.113.1", /host's own address on eth0/],
+        ["203.0.113.255", /broadcast address/],
+        ["224.0.0.1", /multicast/],
+        ["10.0.0.300", /is not an address/],
+    ])("%s is refused while typing, with a sentence, and cannot be run", async (text, sentence) => {
+        await type(/^Public address/, text);
+        expect(screen.getByText(sentence)).toBeTruthy();
+        expect(isDisabled(button("Map"))).toBe(true);
+    });
+
+    test.each([
+        ["say \"hi\"", /double quotes/], ["🦆".repeat(40), /160 bytes long, nftables keeps 128/], ["x".repeat(10_240), /10240 bytes long/],
+    ])("a description that nft cannot hold is refused with the limit", async (text, sentence) => {
+        await type(/^Public address/, "203.0.113.10");
+        await type(/^Description/, text);
+        expect(screen.getByText(sentence)).toBeTruthy();
+        expect(isDisabled(button("Map"))).toBe(true);
+    });
+
+    test("a good one asks the host who else has the address, and runs the plan that was shown", async () => {
+        await type(/^Public address/, "203.0.113.10");
+        expect(await screen.findByText(/Nobody answers for it on eth0/)).toBeTruthy();
+        expect(asked).toContain("/usr/lib/kvm-tap/kvm-tap-nat probe eth0 203.0.113.10");
+        await userEvent.click(button("Map"));
+        expect(ran.map(({ title }) => title)).toEqual([{ id: "Map $0 to $1", args: ["203.0.113.10", "10.0.0.2"] }]);
+    });
+
+    test("the host's own address has to be said twice", async () => {
+        await type(/^Public address/, "203.0.113.1");
+        await userEvent.click(screen.getByLabelText(/^Map the host's own address/));
+        expect(isDisabled(button("Map"))).toBe(true);
+        await userEvent.click(screen.getByLabelText(/^I know that 203\.0\.113\.1/));
+        expect(isDisabled(button("Map"))).toBe(false);
+        await userEvent.click(button("Map"));
+        expect(ran[0]?.confirm).toEqual({ seconds: 15 });
+    });
+});
+
+test("an import with errors names each line and cannot be run; corrected it can", async () => {
+    show(<ImportDialog onClose={() => undefined} onDone={() => undefined} />);
+    const text = screen.getByLabelText("Text of the file");
+    await userEvent.click(text);
+    await userEvent.paste("public,guest\n203.0.113.10,10.0.0.2\n203.0.113.10,10.0.0.3\nnonsense,10.0.0.4\n");
+    expect(screen.getByText(/^Line 3: 203\.0\.113\.10 is mapped already, to 10\.0\.0\.2/)).toBeTruthy();
+    expect(screen.getByText(/^Line 4: "nonsense" is not an address/)).toBeTruthy();
+    expect(isDisabled(button("Import"))).toBe(true);
+    await userEvent.clear(text);
+    await userEvent.click(text);
+    await userEvent.paste("public,guest\n203.0.113.10,10.0.0.2\n");
+    expect(isDisabled(button("Import"))).toBe(false);
+});
+
+test.each([
+    ["host.example.org", "localhost", true], ["203.0.113.1", "localhost", true], ["localhost", "localhost", false], ["127.0.0.1", "localhost", false],
+    ["[::1]", "localhost", false], ["desk.example.org", "other.example.org", false],
+])("a new connection from %s to %s proves something: %s", (hostname, managed, proves) => {
+    expect(provesSomething(hostname, managed)).toBe(proves);
+});
