@@ -96,6 +96,11 @@ const edit = (fields: Partial<Record<InterfaceField, string>>) => (xml: string) 
 const convert = (type: string, fields: Partial<Record<InterfaceField, string>>) => (xml: string) =>
     withFields(convertedTo(xml, type), fields);
 
+/** Everything on all releases with KVM_TAP_ALL=1; else each operation once on each release, and all of them on one. */
+const covering = (release: string, title: string) => process.env["KVM_TAP_ALL"] === "1" || release === "trixie"
+    || ["the second of two with the same MAC address", "another MAC address, of one of two that had the same", "bridge to ethernet",
+        "ethernet to network"].includes(title);
+
 /** By index of the interface: what is done to it. */
 const changes: [string, number, (xml: string) => string][] = [
     ["managed='no'", 0, edit({ managed: "no", script: "" })],
@@ -150,7 +155,7 @@ await eachRelease(release => {
             expect(sorted(back)).toEqual(sorted(before));
         };
 
-        test.each(changes)("%s", async (_title, index, change) => {
+        test.each(changes.filter(([title]) => covering(release, title)))("%s", async (_title, index, change) => {
             await host.run(["virsh", "define", "/dev/stdin"], before);
             const { snapshot, guest } = await read(host);
             const opened = pairInterfaces(guest)[index];
@@ -161,7 +166,7 @@ await eachRelease(release => {
             await check(plan, [`slot='0x1${index}'`]);
         });
 
-        test.each([0, 1, 2, 3, 4, 5, 6, 7])("remove interface %i", async index => {
+        test.each([1, 4, 0, 2, 3, 5, 6, 7].slice(0, covering(release, "") ? 8 : 2))("remove interface %i", async index => {
             await host.run(["virsh", "define", "/dev/stdin"], before);
             const { snapshot, guest } = await read(host);
             const opened = pairInterfaces(guest)[index] ?? {};

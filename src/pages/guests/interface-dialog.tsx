@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Adding, changing and converting an interface, as a form or as XML; and removing one.
 import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
+import { Checkbox } from "@patternfly/react-core/dist/dynamic/components/Checkbox";
 import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
 import { useId, useMemo, useState, type ReactNode } from "react";
 import { foundMeanwhile, planInterface, planRemoveInterface, type LiveWish } from "../../actions/edit-interface.ts";
+import { planMakeTap } from "../../actions/make-tap.ts";
 import type { Guest, InterfacePair } from "../../model/guest.ts";
-import { newInterface, withFields, type InterfaceField } from "../../model/interface-form.ts";
+import { formOf, newInterface, withFields, type InterfaceField } from "../../model/interface-form.ts";
 import { randomMac } from "../../model/names.ts";
 import type { Planned } from "../../model/plan.ts";
+import { valueOf, type Snapshot } from "../../model/snapshot.ts";
+import { NEW_TAP, wishOf, withTextProblems } from "../../model/tap-text.ts";
 import { parseElement } from "../../model/xml.ts";
 import { Difference } from "../../ui/difference.tsx";
 import { problemOf, SelectField, TextField } from "../../ui/fields.tsx";
@@ -139,21 +143,56 @@ export function InterfaceDialog({ guest, pair, onClose }: InterfaceDialogProps) 
     const { when, field } = useWhen(guest, pair ? "change" : "add");
     const planned = useMemo(() => planInterface(snapshot, { uuid: guest.uuid, opened, xml, ...scopes[when] }),
         [snapshot, guest.uuid, opened, xml, when]);
+    const { making, also } = useMaking(snapshot, xml, planned);
     const meanwhile = problemOf(planned, "meanwhile");
     const now = opened && foundMeanwhile(snapshot, guest.uuid, opened);
     return (
         <PlanDialog
             title={opened ? format(_("Interface of $0"), guest.name) : format(_("Add an interface to $0"), guest.name)} size="large"
             action={opened ? _("Change") : _("Add")} done={opened ? _("The interface was changed") : _("The interface was added")}
-            planned={planned} onClose={onClose}
+            planned={making} onClose={onClose}
         >
             {opened && meanwhile !== undefined && (
                 <Meanwhile opened={opened} now={now} says={meanwhile} onTake={() => { setOpened(now); setXml(startingXml(now)); }} />
             )}
             <Editor xml={xml} planned={planned} onFields={more => setFields({ ...fields, ...more })} onChange={setXml} />
+            {also}
             {field(planned)}
         </PlanDialog>
     );
+}
+
+/** Offers to make the device that the interface names, where there is none: one plan then does both. */
+function useMaking(snapshot: Snapshot, xml: string, planned: Planned): { making: Planned; also: ReactNode } {
+    const [wanted, setWanted] = useState(false);
+    const [guestAddresses, setGuestAddresses] = useState("");
+    const { type, target, managed, queues } = isXml(xml) ? formOf(xml) : { type: "", target: "", managed: "", queues: "" };
+    const links = valueOf(snapshot.links);
+    const missing = type === "ethernet" && managed === "no" && links !== undefined && !links.some(link => link.name === target);
+    if (!missing || "problems" in planned)
+        return { making: planned, also: null };
+    const text = { ...NEW_TAP, name: target, guestAddresses, multiQueue: Number(queues) > 1 };
+    const device = wanted ? withTextProblems(text, planMakeTap(snapshot, wishOf(text))) : undefined;
+    const also = (
+        <>
+            <Checkbox
+                id="make-device" label={format(_("Create the TAP device $0, too"), target)} isChecked={wanted}
+                onChange={(_event, on) => setWanted(on)}
+            />
+            {wanted && (
+                <TextField
+                    label={_("Guest addresses")} field="guestAddresses" planned={device} value={guestAddresses} onChange={setGuestAddresses} code
+                    help={_("The host sends what goes to them into this device.")}
+                />
+            )}
+        </>
+    );
+    if (!device || "problems" in device)
+        return { making: device ?? planned, also };
+    const steps = [...device.plan.steps, ...planned.plan.steps];
+    const holds = (after: Snapshot) => device.plan.holds(after) && planned.plan.holds(after);
+    const notes = planned.plan.notes?.filter(note => !note.id.startsWith("There is no device $0 yet")) ?? [];
+    return { making: { plan: { ...planned.plan, steps, notes, holds } }, also };
 }
 
 export function RemoveInterfaceDialog({ guest, pair, onClose }: { guest: Guest; pair: InterfacePair; onClose(): void }) {

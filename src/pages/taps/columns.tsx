@@ -35,12 +35,12 @@ function DeviceCell({ row }: { row: TapRow }) {
     );
 }
 
-function UserCell({ row: { guests, holders } }: { row: TapRow }) {
+function UserCell({ row: { guests, holders, usersKnown } }: { row: TapRow }) {
     return (
         <div className="kt-lines">
             {guests.map(guest => <a key={guest} href={hrefTo(["guests", guest])}>{guest}</a>)}
             {holders.map(holder => <span key={holder} className="kt-subtle" dir="ltr">{holder}</span>)}
-            {guests.length + holders.length === 0 && <span className="kt-subtle">–</span>}
+            {guests.length + holders.length === 0 && <span className="kt-subtle">{usersKnown ? "–" : _("not known")}</span>}
         </div>
     );
 }

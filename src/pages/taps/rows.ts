@@ -23,6 +23,8 @@ export interface TapRow {
     group: string;
     /** Names of guests of which a definition names it. */
     guests: readonly string[];
+    /** Whether guests could be read: without them nobody knows who uses it. */
+    usersKnown: boolean;
     /** `program (pid)` of those that have it open. */
     holders: readonly string[];
     boot: BootProvider["by"];
@@ -90,9 +92,10 @@ function rowOf(snapshot: Snapshot, name: string, link: TapDevice | undefined, or
     const provider = bootProvider(snapshot, name, link);
     const enabled = valueOf(snapshot.enabled)?.has(`kvm-tap@${name}.service`) === true;
     const guests = guestsNaming(snapshot, name).map(guest => guest.name);
+    const usersKnown = snapshot.guests.state === "read";
     const row = {
         name, there: link !== undefined, up: link?.up ?? false, carrier: link?.carrier ?? false, persistent: link?.tun.persistent ?? false,
-        multiQueue: settings?.multiQueue ?? false, owner: settings?.owner ?? "", group: settings?.group ?? "", guests,
+        multiQueue: settings?.multiQueue ?? false, owner: settings?.owner ?? "", group: settings?.group ?? "", guests, usersKnown,
         holders: (valueOf(snapshot.holders)?.get(name) ?? []).map(holderWords),
         boot: provider.by, bootFrom: "path" in provider ? provider.path : "guest" in provider ? provider.guest : "",
         addresses: (settings?.addresses ?? []).map(shortly), routes: (settings?.routes ?? []).map(route => shortly(routeWords(route))),

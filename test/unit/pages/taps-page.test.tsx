@@ -1,0 +1,132 @@
+/**
+ * @jest-environment jsdom
+ */
+// SPDX-License-Identifier: LGPL-2.1-or-later
+import { cleanup, render, screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import type { Plan } from "../../../src/model/plan.ts";
+import type { Snapshot } from "../../../src/model/snapshot.ts";
+import { withTaps } from "../../harness/taps.ts";
+import { stubCockpit } from "./cockpit-stub.ts";
+
+stubCockpit();
+const { TapsPage } = await import("../../../src/pages/taps/index.tsx");
+const { InterfaceDialog } = await import("../../../src/pages/guests/interface-dialog.tsx");
+const { AccessContext } = await import("../../../src/ui/access.tsx");
+const { ExecuteContext } = await import("../../../src/ui/executor.ts");
+const { SnapshotContext } = await import("../../../src/ui/snapshot-context.ts");
+const { Toasts } = await import("../../../src/ui/toasts.tsx");
+
+let ran: Plan[];
+beforeEach(() => { ran = []; });
+afterEach(cleanup);
+
+function show(snapshot: Snapshot, content = <TapsPage />) {
+    render(
+        <AccessContext value="granted">
+            <ExecuteContext value={plan => { ran.push(plan); return Promise.resolve({ state: "done", holds: true }); }}>
+                <SnapshotContext value={snapshot}><Toasts>{content}</Toasts></SnapshotContext>
+            </ExecuteContext>
+        </AccessContext>,
+    );
+}
+
+const rowOf = (name: string) => {
+    const row = screen.getByRole("link", { name }).closest("tr");
+    if (!row)
+        throw new Error(`no row of ${name}`);
+    return within(row);
+};
+const field = (label: RegExp) => screen.getByLabelText<HTMLInputElement>(label);
+const runnable = (name: string) => {
+    const button = screen.getByRole("button", { name });
+    return !button.hasAttribute("disabled") && button.getAttribute("aria-disabled") !== "true";
+};
+const commands = () => ran.flatMap(plan => plan.steps.map(({ does }) => does.type === "command" ? does.argv.join(" ") : `write ${does.path}`));
+
+test.each([
+    ["styx0", /In order/, "styx"], ["lethe0", /Differs from its file/, "lethe"], ["cocytus0", /Missing/, "cocytus"],
+    ["charon_pvnet1", /Gone after the next reboot/, "charon"], ["gone0", /Left over/, "–"], ["asphodel0", /systemd-networkd/, "asphodel"],
+    ["tartarus0", /libvirt, when tartarus starts/, "tartarus"], ["old_guest0", /Named by no guest/, "–"],
+])("%s: what the page says of it", (name, words, user) => {
+    show(withTaps(0));
+    const row = rowOf(name);
+    expect(row.getByText(words)).toBeTruthy();
+    expect(row.getAllByText(user).length).toBeGreaterThan(0);
+});
+
+test("without guests nobody knows who uses a device, and nothing is called left over", () => {
+    show({ ...withTaps(0), guests: { state: "failed", says: { id: "libvirt does not answer" }, words: "" } });
+    expect(rowOf("charon_pvnet1").getByText("not known")).toBeTruthy();
+    expect(screen.queryByText(/Named by no guest/)).toBeNull();
+});
+
+test("a device is created as the form says, and bad input is told while typing", async () => {
+    show(withTaps(0));
+    await userEvent.click(screen.getByRole("button", { name: "Create device…" }));
+    expect(runnable("Create")).toBe(false);
+    for (const [label, bad, sentence] of [
+        [/^Name/, "styx0", /exists already/], [/^Name/, "a b", /Use only letters/], [/^Guest addresses/, "10.0.0.300", /Enter an IP address/],
+        [/^Guest addresses/, "10.0.0.3", /routed to styx0 already/],
+    ] as const) {
+        await userEvent.clear(field(label));
+        await userEvent.type(field(label), bad);
+        expect(screen.getByText(sentence)).toBeTruthy();
+    }
+    await userEvent.clear(field(/^Name/));
+    await userEvent.type(field(/^Name/), "new0");
+    await userEvent.clear(field(/^Guest addresses/));
+    await userEvent.type(field(/^Guest addresses/), "10.0.0.50 2001:db8::50");
+    expect(field(/^Gateway/).value).toBe("169.254.0.1 fe80::1/64");
+    await userEvent.click(screen.getByRole("button", { name: "Create" }));
+    expect(commands()).toEqual(["write /etc/kvm-tap/new0.tap", "write /etc/sysctl.d/60-kvm-tap-new0.conf",
+        "systemctl enable --now kvm-tap@new0.service"]);
+});
+
+test("choosing a guest fills in the name that its definition waits for", async () => {
+    show(withTaps(0));
+    await userEvent.click(screen.getByRole("button", { name: "Create device…" }));
+    await userEvent.selectOptions(field(/^For the guest/), "cocytus");
+    expect(field(/^Name/).value).toBe("cocytus0");
+    expect(screen.getByText(/describes a device of this name already/)).toBeTruthy();
+});
+
+test.each<[string, string, string, readonly string[]]>([
+    ["cocytus0", "Bring back…", "Bring back", ["systemctl restart kvm-tap@cocytus0.service"]],
+    ["charon_pvnet1", "Take over…", "Take over", ["write /etc/kvm-tap/charon_pvnet1.tap", "systemctl enable --now kvm-tap@charon_pvnet1.service"]],
+    ["lethe0", "Make device and file agree…", "Take over what runs", ["write /etc/kvm-tap/lethe0.tap"]],
+    ["styx0", "No longer at boot…", "No longer at boot", ["systemctl disable kvm-tap@styx0.service"]],
+    ["old_guest0", "Delete…", "Delete", ["systemctl disable --now kvm-tap@old_guest0.service", "write /etc/kvm-tap/old_guest0.tap"]],
+])("%s: %s", async (name, entry, button, expected) => {
+    show(withTaps(0));
+    await userEvent.click(screen.getByRole("button", { name: `Actions for ${name}` }));
+    await userEvent.click(await screen.findByRole("menuitem", { name: entry }));
+    await userEvent.click(screen.getByRole("button", { name: button }));
+    expect(commands()).toEqual(expected);
+});
+
+test("deleting takes the definition along only if asked", async () => {
+    show(withTaps(0));
+    await userEvent.click(screen.getByRole("button", { name: "Actions for charon_pvnet1" }));
+    await userEvent.click(await screen.findByRole("menuitem", { name: "Delete…" }));
+    await userEvent.click(field(/Remove the interface from the definition of charon/));
+    await userEvent.click(screen.getByRole("button", { name: "Delete" }));
+    expect(commands()[0]).toMatch(/detach-device .* --config$/);
+    expect(commands()[1]).toMatch(/^ip tuntap del dev charon_pvnet1/);
+});
+
+test("a new interface and its device in one plan, the device first", async () => {
+    const snapshot = withTaps(0);
+    const guest = snapshot.guests.state === "read" ? snapshot.guests.value[0] : undefined;
+    if (!guest)
+        throw new Error("no guest");
+    show(snapshot, <InterfaceDialog guest={guest} onClose={() => undefined} />);
+    await userEvent.type(field(/^TAP device/), "second0");
+    await userEvent.click(field(/Create the TAP device second0/));
+    await userEvent.type(field(/^Guest addresses/), "10.0.0.60");
+    await userEvent.click(screen.getByRole("button", { name: "Add" }));
+    expect(commands().map(words => words.split(" ").slice(0, 4).join(" "))).toEqual([
+        "write /etc/kvm-tap/second0.tap", "write /etc/sysctl.d/60-kvm-tap-second0.conf",
+        "systemctl enable --now kvm-tap@second0.service", "virsh -c qemu:///system attach-device",
+    ]);
+});
