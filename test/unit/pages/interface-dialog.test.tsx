@@ -2,6 +2,7 @@
  * @jest-environment jsdom
  */
 // SPDX-License-Identifier: LGPL-2.1-or-later
+import { jest } from "@jest/globals";
 import { cleanup, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { guestOf, pairInterfaces } from "../../../src/model/guest.ts";
@@ -11,6 +12,7 @@ import { NOTHING_READ } from "../../../src/model/snapshot.ts";
 import type { Snapshot } from "../../../src/model/snapshot.ts";
 import { stubCockpit } from "./cockpit-stub.ts";
 
+jest.setTimeout(60_000); // typing is slow on a busy machine
 stubCockpit();
 const { InterfaceDialog, RemoveInterfaceDialog } = await import("../../../src/pages/guests/interface-dialog.tsx");
 const { InsideGuestDialog } = await import("../../../src/pages/guests/inside-guest.tsx");

@@ -2,6 +2,7 @@
  * @jest-environment jsdom
  */
 // SPDX-License-Identifier: LGPL-2.1-or-later
+import { jest } from "@jest/globals";
 import { cleanup, render, screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import type { Plan } from "../../../src/model/plan.ts";
@@ -9,6 +10,7 @@ import type { Snapshot } from "../../../src/model/snapshot.ts";
 import { withTaps } from "../../harness/taps.ts";
 import { stubCockpit } from "./cockpit-stub.ts";
 
+jest.setTimeout(60_000); // typing is slow on a busy machine
 stubCockpit();
 const { TapsPage } = await import("../../../src/pages/taps/index.tsx");
 const { InterfaceDialog } = await import("../../../src/pages/guests/interface-dialog.tsx");
