@@ -245,7 +245,8 @@ function queueNotes(guest: Guest, iface: Interface, link: Link | undefined): Mes
 function pendingNotes({ guest, pair: { live, configured }, now, liveDevice }: Subject): Message[] {
     const name = configured?.target ?? "";
     const saved = guest.managedSave
-        ? [msg("$0 has a saved state, which carries its old definition: protection begins when it is started afresh.", guest.name)] : [];
+        ? [msg("$0 has a saved state, which carries its old definition. Edit that, too, with “virsh managedsave-edit $0”, or the next start fails and deletes $1.",
+            guest.name, name)] : [];
     if (!live || !now || !configured || live.managed === "no" || live.target !== name)
         return saved;
     const stop = fate("destroy", live, liveDevice, { ...now, unitEnabled: true, configured: { ...configured, managed: "no" } });

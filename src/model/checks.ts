@@ -252,7 +252,7 @@ const disarmed: Rule = (_iface, { pair: { live }, liveDevice, guest, now }, { fa
 const oldSavedState: Rule = (iface, { guest }) => guest.managedSave && !guest.live && iface.type === "ethernet" ? {
     id: "old-saved-state", severity: "warning",
     says: msg("$0 has a saved state. It carries the definition that was in effect then, and that is what starts next.", guest.name),
-    advice: msg("Look at it with “virsh managedsave-dumpxml”. Changes of the definition take effect after the next shutdown."),
+    advice: msg("Change it with “virsh managedsave-edit $0”: what is written into the guest's definition takes effect after its next shutdown.", guest.name),
 } : undefined;
 
 const rules: readonly Rule[] = [

@@ -6,13 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from "@jest/globals";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { startHost, type TestHost } from "../lab/host.ts";
 import { eachRelease } from "../lab/releases.ts";
-import { asMarkdown, type Cell } from "./fate/cells.ts";
+import { all, asMarkdown, type Cell } from "./fate/cells.ts";
 import { chains, failingStarts, happen, hotPlugs, longChains, starts } from "./fate/events.ts";
 import { arrives, leaves, listening } from "./fate/migrations.ts";
 import { reverts } from "./fate/reverts.ts";
 import { World } from "./fate/world.ts";
 
-const all = process.env["KVM_TAP_ALL"] === "1";
 const tables: string[] = [];
 
 await eachRelease(release => {

@@ -3,6 +3,9 @@
 import type { LifecycleEvent, Outcome } from "../../../src/model/fate.ts";
 import type { Link } from "../../../src/model/tap.ts";
 
+/** Every combination; otherwise `managed='yes'`, which is the same as none, meets only a few states, and nothing slow is run. */
+export const all = process.env["KVM_TAP_ALL"] === "1";
+
 export const managedValues = ["absent", "yes", "no"] as const;
 export type Managed = typeof managedValues[number];
 

@@ -5,7 +5,7 @@ import type { LifecycleEvent } from "../../../src/model/fate.ts";
 import { parseDefinition } from "../../../src/model/guest.ts";
 import type { Guest, GuestOptions } from "../../lab/guest.ts";
 import { until } from "../../lab/exec.ts";
-import { makeDevice, managedValues, nic, nicXml, type Nic } from "./cells.ts";
+import { all, makeDevice, managedValues, nic, nicXml, type Nic } from "./cells.ts";
 import type { World } from "./world.ts";
 
 /** Interfaces of a running guest, in every state that their device can get into meanwhile. */
@@ -134,7 +134,7 @@ function startNics(): Nic[] {
         nic(managed, "absent"), nic(managed, "persistent"), nic(managed, "persistent", { queues: 2 }), nic(managed, "multi-queue"),
         nic(managed, "multi-queue", { queues: 1 }), nic(managed, "macvtap"), nic(managed, "bridge"), nic(managed, "tun"),
         nic(managed, "held"), nic(managed, "in use"),
-    ]);
+    ]).filter(({ managed, device, queues }) => all || managed !== "yes" || (device === "persistent" && queues === 1));
 }
 
 /** Has another guest sit on the devices that are to be in use. */
