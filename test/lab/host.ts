@@ -51,6 +51,9 @@ interface Facts {
     number: number;
 }
 
+const keeperScript = join(top, "test/lab/keeper.sh");
+
+/** Held: the other ends of the keepers' pipes. */
 const keepers = new Map<string, ChildProcess>();
 
 /** Makes and boots a host; ready when systemd has started everything. 2 s once its tree is there. */
@@ -171,8 +174,7 @@ export class TestHost {
     private async hasEnded(): Promise<void> {
         const cgroup = join(cgroupOf(this.name), "host");
         await until(`${this.name} to shut down`, () => readFileSync(join(cgroup, "cgroup.events"), "utf8").includes("populated 0"), 60);
-        // The next boot needs new cgroups: in those that were killed the kernel goes on killing what systemd starts in them.
-        await must(["find", cgroup, "-depth", "-type", "d", "-exec", "rmdir", "{}", ";"]);
+        await finish(["sh", keeperScript, "ended", this.name]);
     }
 
     /** A new network namespace whose uplinks lead into the internet. The links keep their MAC addresses, as hardware does. */
@@ -193,9 +195,8 @@ export class TestHost {
 
 /** Takes the name and starts its keeper. */
 async function keep(name: string, stays: boolean): Promise<void> {
-    const script = join(top, "test/lab/keeper.sh");
-    await must(["sh", script, "sweep"]);
-    const keeper = spawn("sh", [script, stays ? "stay" : "keep", name], { stdio: ["pipe", "pipe", "inherit"], detached: true });
+    await must(["sh", keeperScript, "sweep"]);
+    const keeper = spawn("sh", [keeperScript, stays ? "stay" : "keep", name], { stdio: ["pipe", "pipe", "inherit"], detached: true });
     const [said] = await new Promise<string[]>(resolve => {
         keeper.stdout.once("data", (data: Buffer) => resolve([data.toString().trim()]));
         keeper.once("exit", () => resolve([]));

@@ -4,6 +4,7 @@
 #   keeper.sh keep NAME   until standard input ends or SIGTERM comes. The test holds the other end of that pipe, so the
 #                         host goes with the test, however the test ends. Says "ready" when the name is free.
 #   keeper.sh stay NAME   until SIGTERM comes
+#   keeper.sh ended NAME  between two boots of a host
 #   keeper.sh sweep       removes hosts that have no keeper any more
 # All that belongs to a host is found by its name, and its processes by their cgroup; nothing else is ever touched.
 set -u
@@ -21,8 +22,19 @@ kill_processes() {
     echo "lab: processes of $1 do not end" >&2
 }
 
+# What systemd-nspawn and the kernel keep of a host that has ended, and that the next boot must not find: in cgroups that were
+# killed the kernel goes on killing what systemd starts, and nspawn (of Debian 13) refuses a name whose mount point exists.
+forget_boot() {
+    find /sys/fs/cgroup -depth -type d \( -path "*/kvm-tap-lab/$1/host" -o -path "*/kvm-tap-lab/$1/host/*" \) -exec rmdir {} \; 2>/dev/null
+    for place in propagate unix-export; do
+        umount "/run/systemd/nspawn/$place/$1" 2>/dev/null
+        rmdir "/run/systemd/nspawn/$place/$1" 2>/dev/null
+    done
+}
+
 remove() {
     kill_processes "$1"
+    forget_boot "$1"
     find /sys/fs/cgroup -depth -type d \( -path "*/kvm-tap-lab/$1" -o -path "*/kvm-tap-lab/$1/*" \) -exec rmdir {} \; 2>/dev/null
     for namespace in "kvm-tap-lab.$1" "kvm-tap-lab.$1.internet"; do
         [ ! -e "/run/netns/$namespace" ] || ip netns delete "$namespace"
@@ -30,7 +42,6 @@ remove() {
     if mountpoint -q "$hosts/$1/root"; then
         umount "$hosts/$1/root" || umount --lazy "$hosts/$1/root"
     fi
-    rmdir "/run/systemd/nspawn/propagate/$1" 2>/dev/null
     rm -rf --one-file-system "${hosts:?}/$1"
 }
 
@@ -46,6 +57,7 @@ sweep() {
 mkdir -p "$hosts" "$locks"
 case $1 in
 sweep) sweep ;;
+ended) forget_boot "$2" ;;
 keep | stay)
     exec 3<&0 9> "$locks/$2.lock"
     flock -w 3 9 || { echo taken; exit 1; }

@@ -32,7 +32,7 @@ export function labMachine(leader: () => number): Machine {
 
 /** A command in the host: its own processes, mounts and network, root's rights; it dies when this process lets go of it. */
 export function inHost(leader: number, argv: readonly string[]): string[] {
-    return ["nsenter", "-t", String(leader), "-m", "-u", "-i", "-n", "-p", "--",
+    return ["nsenter", "-t", String(leader), "-m", "-u", "-i", "-n", "-p", "-r", "-w", "--",
         "/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "USER=root", ...ENVIRONMENT,
         "setpriv", "--pdeathsig", "TERM", "--", ...argv];
 }
