@@ -5,10 +5,16 @@ import type { HistoryEntry } from "../model/snapshot.ts";
 /** Entries kept and shown; older ones are in Cockpit's Logs. */
 export const HISTORY_LENGTH = 500;
 
+/** Not --quiet: only its hint tells that a journal looks empty because this user may not read it. */
 export const JOURNAL = [
-    "journalctl", "--follow", "--quiet", "--output=json", `--lines=${HISTORY_LENGTH}`, "--identifier=kvm-tap",
+    "journalctl", "--follow", "--output=json", `--lines=${HISTORY_LENGTH}`, "--identifier=kvm-tap",
     "--output-fields=MESSAGE,KVM_TAP_DEVICE,KVM_TAP_GUEST,KVM_TAP_EVENT,KVM_TAP_USER",
 ] as const;
+
+/** Whether journalctl says that it does not show everything (its access_check). */
+export function isDenied(line: string): boolean {
+    return /^Hint: You are currently not seeing messages|insufficient permissions/.test(line);
+}
 
 /** A line of the journal as JSON. A field that is no text is an array of bytes; one that occurs twice, an array. */
 export function entryIn(line: string): HistoryEntry | undefined {

@@ -26,8 +26,10 @@ export function wordsOf(error: unknown): string {
     return String(error);
 }
 
-const DENIED =
-    /permission denied|not permitted|insufficient permissions|must be root|access denied|authentication (unavailable|failed)|polkit/i;
+const DENIED = new RegExp([
+    "permission denied", "not permitted", "insufficient permissions", "not seeing messages", "must be root", "access denied",
+    "authentication (unavailable|failed)", "polkit",
+].join("|"), "i");
 
 export interface Sentences {
     /** The program is not there: what to install. */

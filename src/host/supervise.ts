@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // A stream that should go on for ever, and what to do when it does not.
-import { CommandError, type Machine, type Stream } from "./run.ts";
+import { CommandError, type Machine, type RunOptions, type Stream } from "./run.ts";
 
 /** After an end: tried again after these milliseconds, then only when somebody says that something changed (`retry`). */
 const DELAYS = [100, 400, 1500, 5000] as const;
@@ -24,7 +24,9 @@ export class Supervise {
     #attempts = 0;
     #closed = false;
 
-    constructor(readonly machine: Machine, readonly argv: readonly string[], readonly handlers: Supervised) {
+    constructor(
+        readonly machine: Machine, readonly argv: readonly string[], readonly handlers: Supervised, readonly options: RunOptions = {},
+    ) {
         this.#open();
     }
 
@@ -65,7 +67,7 @@ export class Supervise {
                     this.handlers.line(line);
             },
             end: error => this.#ended(error ?? new CommandError(this.argv, null, 0, "")),
-        });
+        }, this.options);
         this.#settling = setTimeout(() => {
             this.#attempts = 0;
             this.handlers.settled();

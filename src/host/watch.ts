@@ -3,7 +3,7 @@
 // again; nothing is started to find out whether anything changed.
 import { msg } from "../model/message.ts";
 import { NOTHING_READ, type HistoryEntry, type Snapshot } from "../model/snapshot.ts";
-import { entryIn, HISTORY_LENGTH, JOURNAL } from "./history.ts";
+import { entryIn, HISTORY_LENGTH, isDenied, JOURNAL } from "./history.ts";
 import { failed, read, wordsOf, type Part } from "./reading.ts";
 import type { Machine } from "./run.ts";
 import { Supervise } from "./supervise.ts";
@@ -119,23 +119,30 @@ function watchAccess(machine: Machine, changed: (admin: boolean) => void): { clo
 /** The journal: what is past comes first, then what happens. Started again, it begins anew. */
 function watchHistory(machine: Machine, update: (part: Part) => void): Supervise {
     let entries: readonly HistoryEntry[] = [];
+    let denied: string | undefined;
+    const tell = () => update({ history: denied === undefined ? read(entries) : failed(new Error(denied), HISTORY) });
     return new Supervise(machine, JOURNAL, {
         line(line) {
+            if (isDenied(line)) {
+                denied = line.trim();
+                return tell();
+            }
             const entry = entryIn(line);
             if (!entry)
                 return;
             entries = [...entries.slice(1 - HISTORY_LENGTH), entry];
-            update({ history: read(entries) });
+            tell();
         },
         opened() {
             entries = [];
+            denied = undefined;
             update({ streams: { history: { state: "live" } } });
         },
         // An empty journal says nothing: after a second there is no past to wait for.
-        settled: () => update({ history: read(entries) }),
+        settled: tell,
         ended: (error, again) => update({
-            streams: { history: { state: "interrupted", words: wordsOf(error), again } },
-            ...entries.length === 0 && { history: failed(error, HISTORY) },
+            streams: { history: { state: "interrupted", words: denied ?? wordsOf(error), again } },
+            ...entries.length === 0 && { history: failed(denied === undefined ? error : new Error(denied), HISTORY) },
         }),
-    });
+    }, { mixed: true });
 }
