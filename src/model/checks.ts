@@ -6,7 +6,7 @@ import { hostFacts, subjects } from "./glance.ts";
 import type { HostFacts, Subject } from "./glance.ts";
 import type { Guest, Interface } from "./guest.ts";
 import { editXml, withAttribute, withoutChild } from "./interface-xml.ts";
-import { newestVerified, versionNumber } from "./libvirt-version.ts";
+import { behaviours, newestVerified, versionNumber } from "./libvirt-version.ts";
 import { msg } from "./message.ts";
 import type { Message } from "./message.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -237,7 +237,7 @@ const mtuDiffers: Rule = (iface, { configuredDevice: device, guest }) => iface.m
 /** qemuDomainChangeNet replaces the whole definition for some changes (bandwidth, filter), `managed` included. */
 const disarmed: Rule = (_iface, { pair: { live }, liveDevice, guest, now }, { facts }) => {
     const unprotected = live?.type === "ethernet" && live.managed !== "no";
-    const refuses = versionNumber(facts.libvirt.version) >= versionNumber("9.1.0");
+    const refuses = behaviours(facts.libvirt).every(({ existing }) => existing === "refused");
     if (!unprotected || !refuses || !now || liveDevice?.tun?.persistent !== true || !liveDevice.carrier)
         return undefined;
     return {

@@ -49,7 +49,7 @@ export interface HostFacts {
 /** The facts out of a snapshot; undefined while a part that matters has not been read. */
 export function hostFacts(snapshot: Snapshot): HostFacts | undefined {
     const { libvirt, guests, links, units, hook, holders } = snapshot;
-    if (libvirt.state !== "read" || guests.state !== "read" || links.state !== "read")
+    if (libvirt.state !== "read" || guests.state !== "read" || links.state !== "read" || units.state === "reading" || hook.state === "reading")
         return undefined;
     return {
         libvirt: libvirt.value, guests: guests.value,
