@@ -10,7 +10,8 @@ import { canonicalXml } from "../../src/model/interface-xml.ts";
 import type { Command, FileChange, Plan, Planned } from "../../src/model/plan.ts";
 import { NOTHING_READ } from "../../src/model/snapshot.ts";
 import type { Snapshot } from "../../src/model/snapshot.ts";
-import { startHost } from "../lab/host.ts";
+import { defineGuest, ethernet } from "../lab/guest.ts";
+import { startHost, until } from "../lab/host.ts";
 import type { TestHost } from "../lab/host.ts";
 import { eachRelease } from "../lab/releases.ts";
 
@@ -50,12 +51,12 @@ const definition = (nics: string) => `<domain type='qemu' xmlns:qemu='http://lib
 </domain>`;
 
 /** What the planners need of a host, read whole. */
-async function read(host: TestHost): Promise<{ snapshot: Snapshot; guest: Guest }> {
-    const running = (await host.run(["virsh", "domstate", uuid])).trim() === "running";
-    const configured = await host.run(["virsh", "dumpxml", "--inactive", uuid]);
-    const live = running ? await host.run(["virsh", "dumpxml", uuid]) : undefined;
+async function read(host: TestHost, of = uuid): Promise<{ snapshot: Snapshot; guest: Guest }> {
+    const running = (await host.run(["virsh", "domstate", of])).trim() === "running";
+    const configured = await host.run(["virsh", "dumpxml", "--inactive", of]);
+    const live = running ? await host.run(["virsh", "dumpxml", of]) : undefined;
     const guest = guestOf({
-        uuid, state: running ? "running" : "off", persistent: true, autostart: false, managedSave: false, configured,
+        uuid: of, state: running ? "running" : "off", persistent: true, autostart: false, managedSave: false, configured,
         ...live !== undefined && { live },
     });
     return { snapshot: { ...NOTHING_READ, guests: { state: "read", value: [guest] } }, guest };
@@ -249,6 +250,28 @@ await eachRelease(release => {
             const still = (await read(host)).guest.live?.interfaces.some(iface => iface.target === "one");
             expect(holds).toBe(!still);
             expect(still).toBe(true);
+        });
+
+        test("a guest that answers lets go: unplugged and plugged in again, on another device", async () => {
+            const booted = await defineGuest(host, {
+                name: "booted", interfaces: [ethernet("away", { mac: "52:54:00:00:00:50", managed: "no" })], boots: [{ address: "10.0.0.50" }],
+            });
+            await host.sh(`for dev in away there; do ip tuntap add dev $dev mode tap; ip link set $dev up; ip addr add 169.254.0.1/32 dev $dev; done
+                ip route add 10.0.0.50/32 dev away`);
+            await booted.start();
+            await booted.answers();
+            const now = async () => (await read(host, booted.uuid));
+            const { snapshot, guest } = await now();
+            const opened = pairInterfaces(guest)[0];
+            const xml = withFields(opened?.configured?.xml ?? "", { target: "there" });
+            const plan = planOf(planInterface(snapshot, { uuid: booted.uuid, opened, xml, config: true, live: "replug" }));
+            for (const step of plan.steps)
+                await does(host, step.does);
+            await until("the device to be used", async () => /there.*LOWER_UP/.test(await host.run(["ip", "link", "show", "there"])), 10);
+            const after = await now();
+            expect(plan.holds(after.snapshot)).toBe(true);
+            expect(pairInterfaces(after.guest).map(({ live, configured }) => [live?.target, configured?.target])).toEqual([["there", "there"]]);
+            await host.sh(`virsh destroy ${booted.uuid}; virsh undefine ${booted.uuid}`);
         });
 
         test("a device that is missing: nothing is plugged in, nothing written down", async () => {

@@ -115,7 +115,7 @@ function WarningCell({ row: { warnings } }: { row: TapRow }) {
     if (warnings.length === 0)
         return <Status kind="success">{_("In order")}</Status>;
     return (
-        <div className="kt-lines">
+        <div className="kt-lines kt-tap-warnings">
             {warnings.map(warning =>
                 <Status key={warning} kind={warningKinds[warning]} reason={warningReason(warning)}>{warningText(warning)}</Status>)}
         </div>

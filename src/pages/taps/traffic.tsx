@@ -91,8 +91,8 @@ export function TrafficCell({ name }: { name: string }) {
     return (
         <div className="kt-lines">
             <Plot rates={rates} />
-            <span className="kt-subtle">{format(_("to it $0"), formatRate(now.toGuest))}</span>
-            <span className="kt-subtle">{format(_("from it $0"), formatRate(now.fromGuest))}</span>
+            <span className="kt-subtle kt-nowrap" title={_("to the guest")}>{format(_("in $0"), formatRate(now.toGuest))}</span>
+            <span className="kt-subtle kt-nowrap" title={_("from the guest")}>{format(_("out $0"), formatRate(now.fromGuest))}</span>
         </div>
     );
 }
