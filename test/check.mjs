@@ -14,7 +14,7 @@ mkdirSync(directory, { recursive: true });
 const jest = (project, ...options) => ({
     name: `${project} tests`, file: project, json: `${directory}/${project}.json`,
     argv: ["npx", "--no-install", "jest", "--selectProjects", project, "--json", `--outputFile=${directory}/${project}.json`, ...options],
-    minutes: all ? 120 : 25,
+    minutes: all ? 120 : 20,
 });
 
 const stages = [

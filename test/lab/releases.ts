@@ -2,9 +2,6 @@
 // Which Debian releases a test file runs on.
 import { releases, tree, type Release } from "./trees.ts";
 
-/** Whether this is `make check-all`: every combination. `make check` runs a covering selection. */
-export const everything = process.env["KVM_TAP_ALL"] === "1";
-
 /**
  * Calls `body` once for each release, inside a `describe` of the release's name. For the top level of a test file:
  *
