@@ -45,7 +45,7 @@ function translation(path, wanted = () => true) {
     const direction = headers["X-Language-Direction"] ?? (/^(ar|fa|he|ur)\b/.test(language) ? "rtl" : "ltr");
     const entries = Object.values(translations).flatMap(Object.values)
         .filter(entry => entry.msgid !== "" && wanted(entry.msgid) && entry.msgstr.some(Boolean) && !entry.comments?.flag?.includes("fuzzy"))
-        .map(entry => `${JSON.stringify(entry.msgid)}:${JSON.stringify([entry.msgid_plural ?? null, ...entry.msgstr])}`);
+        .map(entry => `${JSON.stringify(entry.msgid)}:${JSON.stringify([null, ...entry.msgstr])}`);
     const head = `"":{"plural-forms":(n)=>${plural},"language":"${language}","language-direction":"${direction}"}`;
     return `cockpit.locale({${[head, ...entries].join(",\n")}});\n`;
 }

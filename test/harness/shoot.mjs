@@ -18,7 +18,9 @@ const axeSource = readFileSync("node_modules/axe-core/axe.min.js", "utf8");
 
 async function serve(route) {
     const { pathname } = new URL(route.request().url());
-    const file = pathname.endsWith("cockpit.js") ? "test/harness/cockpit.js"
+    const language = /lang=(\w+)/.exec(route.request().frame().url())?.[1] ?? "en";
+    const file = pathname.endsWith("/kvm-tap/po.js") ? `tmp/harness/po.${language}.js`
+        : pathname.endsWith("cockpit.js") ? "test/harness/cockpit.js"
         : pathname.includes("/static/fonts/") && fonts ? join(fonts, pathname.split("/static/fonts/")[1])
         : join("tmp/harness", pathname.replace("/cockpit/kvm-tap/", ""));
     if (!existsSync(file))
