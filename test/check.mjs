@@ -29,6 +29,16 @@ const stages = [
     jest("browser", "--runInBand"),
 ];
 
+/** The stage that is running, which is a process group of its own: Ctrl-C must reach it. */
+let running;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    process.once(signal, () => {
+        if (running)
+            process.kill(-running.pid, "SIGTERM");
+        process.exit(130);
+    });
+}
+
 /** Exit status; null when it took too long. */
 function run({ argv, file, minutes = 5 }) {
     const [program, ...args] = argv;
@@ -36,9 +46,10 @@ function run({ argv, file, minutes = 5 }) {
     const environment = { ...process.env, NODE_OPTIONS: "--experimental-vm-modules --no-warnings", ...all && { KVM_TAP_ALL: "1" } };
     return new Promise(resolve => {
         const child = spawn(program, args, { stdio: ["ignore", log, log], env: environment, detached: true });
+        running = child;
         const timer = setTimeout(() => { process.kill(-child.pid, "SIGKILL"); resolve(null); }, minutes * 60_000);
         child.on("error", () => resolve(127));
-        child.on("close", status => { clearTimeout(timer); closeSync(log); resolve(status); });
+        child.on("close", status => { running = undefined; clearTimeout(timer); closeSync(log); resolve(status); });
     });
 }
 
