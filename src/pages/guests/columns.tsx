@@ -113,8 +113,8 @@ const severities: readonly Severity[] = ["danger", "warning", "unknown", "info",
 
 export const guestColumns = (): readonly Column<GuestRow>[] => [
     { key: "guest", title: _("Guest"), cell: row => <GuestCell row={row} />, sort: row => [row.guest, row.key], width: 14 },
-    { key: "interface", title: _("Interface"), cell: row => <InterfaceCell row={row} />, sort: row => row.mac, width: 15 },
-    { key: "device", title: _("TAP device"), cell: row => <DeviceCell row={row} />, sort: row => row.target, width: 15 },
+    { key: "interface", title: _("Interface"), cell: row => <InterfaceCell row={row} />, sort: row => row.mac, width: 14 },
+    { key: "device", title: _("TAP device"), cell: row => <DeviceCell row={row} />, sort: row => row.target, width: 14 },
     {
         key: "fate", title: _("What libvirt does"), width: 25,
         cell: row => row.hasInterface && <FateCell row={row} />,

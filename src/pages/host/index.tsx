@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The host as a whole: checks with their cures, what the versions imply, who else filters packets, what happened.
-import { useState } from "react";
+import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
+import { useMemo, useState } from "react";
 import { planRestartLibvirt, planStartLibvirt } from "../../actions/libvirt-daemon.ts";
-import { interfaceChecks } from "../../model/checks.ts";
+import { interfaceChecks, type InterfaceCheck } from "../../model/checks.ts";
 import { firewalls, hostChecks, rule, type Cure } from "../../model/host-checks.ts";
 import type { Libvirt } from "../../model/snapshot.ts";
 import { ChangeButton } from "../../ui/access.tsx";
@@ -12,7 +13,7 @@ import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { Loading, Read } from "../../ui/states.tsx";
 import { Status } from "../../ui/status.tsx";
-import { _, translate } from "../../ui/translate.ts";
+import { _, plural, translate } from "../../ui/translate.ts";
 import { InterfaceChecks } from "./cure.tsx";
 import { HistorySection } from "./history.tsx";
 
@@ -41,11 +42,20 @@ export function DaemonDialog({ daemon, onClose }: { daemon: Daemon; onClose(): v
         );
 }
 
+/** Many guests may share one trap: more than these are shown on demand. */
+const shownTraps = 12;
+
+function worstFirst(checks: readonly InterfaceCheck[]): readonly InterfaceCheck[] {
+    const order = ["danger", "warning", "info"];
+    return checks.toSorted((a, b) => order.indexOf(a.severity) - order.indexOf(b.severity));
+}
+
 function Checks() {
     const snapshot = useSnapshot();
     const [dialog, setDialog] = useState<Daemon>();
     const checks = hostChecks(snapshot);
-    const traps = interfaceChecks(snapshot);
+    const traps = useMemo(() => worstFirst(interfaceChecks(snapshot)), [snapshot]);
+    const [all, setAll] = useState(false);
     return (
         <section className="kt-card" aria-labelledby="host-checks">
             <h2 id="host-checks">{_("Checks")}</h2>
@@ -59,9 +69,14 @@ function Checks() {
                                 action={cure && <CureButton cure={cure} open={setDialog} />}
                             />
                         ))}
-                        <InterfaceChecks checks={traps} named />
+                        <InterfaceChecks checks={all ? traps : traps.slice(0, shownTraps)} named />
                     </ul>
                 )}
+            {!all && traps.length > shownTraps && (
+                <Button variant="link" isInline onClick={() => setAll(true)}>
+                    {plural("Show all of $0 finding", "Show all $0 findings", traps.length)}
+                </Button>
+            )}
             {dialog && <DaemonDialog daemon={dialog} onClose={() => setDialog(undefined)} />}
         </section>
     );
