@@ -17,17 +17,17 @@ export const RUN_DIRECTORY = "/run/kvm-tap";
 export type ChangeStatus =
     | { state: "none" }
     /** Put back in so many seconds unless somebody confirms. */
-    | { state: "pending"; seconds: number }
+    | { state: "pending"; seconds: number; deadline: string }
     | { state: "reverted"; reason: string };
 
-/** Reads what the helper left under /run: two files, no process. */
+/** Reads what the helper left under /run: two files, no process. Pending is what is in the kernel already. */
 export async function changeStatus(machine: Machine): Promise<ChangeStatus> {
     const [deadline, reason] = await Promise.all([
-        machine.read(`${RUN_DIRECTORY}/nat-pending/deadline`), machine.read(`${RUN_DIRECTORY}/nat-reverted/reason`),
+        machine.read(`${RUN_DIRECTORY}/nat-deadline`), machine.read(`${RUN_DIRECTORY}/nat-reverted/reason`),
     ]);
     if (deadline !== null) {
         const uptime = Number.parseFloat(await machine.read("/proc/uptime") ?? "0");
-        return { state: "pending", seconds: Math.max(0, Math.round(Number(deadline) - uptime)) };
+        return { state: "pending", seconds: Math.max(0, Math.round(Number(deadline) - uptime)), deadline: deadline.trim() };
     }
     return reason === null ? { state: "none" } : { state: "reverted", reason: reason.trim() };
 }

@@ -113,7 +113,7 @@ function Reverted({ reason, machine, refresh }: { reason: string; machine: Machi
 export function ChangeStatusNotice({ machine, status, refresh }: { machine: Machine; status: ChangeStatus; refresh(): void }) {
     switch (status.state) {
     case "none": return null;
-    case "pending": return <Pending key={status.seconds} seconds={status.seconds} machine={machine} refresh={refresh} />;
+    case "pending": return <Pending key={status.deadline} seconds={status.seconds} machine={machine} refresh={refresh} />;
     case "reverted": return <Reverted reason={status.reason} machine={machine} refresh={refresh} />;
     }
 }

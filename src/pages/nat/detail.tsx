@@ -67,7 +67,7 @@ export function NatDetail({ rowKey, machine, around }: { rowKey: string; machine
         [_("Anti-spoofing"), nat?.guarded ? format(_("on $0"), nat.name) : _("off")],
     ];
     return (
-        <div className="kt-detail">
+        <div className="kt-detail kt-nat-detail">
             <section>
                 <h3>{_("Will it work?")}</h3>
                 {found.length === 0 && <Status kind="success">{_("Nothing that this page can read speaks against it.")}</Status>}

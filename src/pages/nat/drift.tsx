@@ -60,23 +60,37 @@ function Oddities({ reading }: { reading: NatReading }) {
     );
 }
 
-function Agreement({ reading }: { reading: NatReading }) {
+/** What is well, or nearly: a word beside the uplinks. */
+function Well({ reading }: { reading: NatReading }) {
     const enabled = valueOf(useSnapshot().enabled)?.has("kvm-tap-nat.service");
+    if (agreement(reading) !== "agree")
+        return null;
+    return enabled === false
+        ? <Status kind="warning" reason={_("kvm-tap-nat.service is not enabled: after a reboot nothing is mapped.")}>{_("Not loaded at boot")}</Status>
+        : <Status kind="success">{_("Running and saved agree")}</Status>;
+}
+
+/** What is not: a notice with the ways out. */
+function Drift({ reading }: { reading: NatReading }) {
     switch (agreement(reading)) {
-    case "none": return null;
+    case "none":
     case "agree":
-        return enabled === false
-            ? <Status kind="warning" reason={_("kvm-tap-nat.service is not enabled: after a reboot nothing is mapped.")}>{_("Not loaded at boot")}</Status>
-            : <Status kind="success">{_("Running and saved agree")}</Status>;
+        return null;
     case "lost":
         return (
-            <Alert component="p" variant="danger" isInline title={_("The table is gone: nothing is translated")} actionLinks={<Ways ways={["load"]} reading={reading} />}>
+            <Alert
+                component="p" variant="danger" isInline title={_("The table is gone: nothing is translated")}
+                actionLinks={<Ways ways={["load"]} reading={reading} />}
+            >
                 {_("Something flushed the host's nftables rules. The mappings are still saved.")}
             </Alert>
         );
     case "unsaved":
         return (
-            <Alert component="p" variant="warning" isInline title={_("What runs is not saved")} actionLinks={<Ways ways={["save"]} reading={reading} />}>
+            <Alert
+                component="p" variant="warning" isInline title={_("What runs is not saved")}
+                actionLinks={<Ways ways={["save"]} reading={reading} />}
+            >
                 {format(_("$0 is missing: after a reboot nothing is mapped."), NAT_FILE)}
             </Alert>
         );
@@ -92,13 +106,19 @@ function Agreement({ reading }: { reading: NatReading }) {
     }
 }
 
-export function NatStatus({ reading }: { reading: NatReading }) {
+/** While a change waits for its confirmation, kernel and file differ on purpose. */
+export function NatStatus({ reading, pending }: { reading: NatReading; pending: boolean }) {
     const uplinks = (reading.running ?? reading.saved)?.state.uplinks ?? [];
     return (
-        <div className="kt-numbers">
-            {uplinks.length > 0 && <span className="kt-number kt-number-plain">{_("Uplinks:")} <span dir="ltr">{uplinks.join(", ")}</span></span>}
-            <Agreement reading={reading} />
+        <>
+            {uplinks.length > 0 && (
+                <div className="kt-numbers">
+                    <span className="kt-number kt-number-plain">{_("Uplinks:")} <span dir="ltr">{uplinks.join(", ")}</span></span>
+                    <Well reading={reading} />
+                </div>
+            )}
+            {!pending && <Drift reading={reading} />}
             <Oddities reading={reading} />
-        </div>
+        </>
     );
 }

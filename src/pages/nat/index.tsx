@@ -23,6 +23,7 @@ import { natColumns, natFilters } from "./columns.tsx";
 import { NatDetail } from "./detail.tsx";
 import { NatStatus } from "./drift.tsx";
 import { MapDialog, stateOf } from "./map-dialog.tsx";
+import "./page.css";
 import { natRows, type NatRow } from "./rows.ts";
 import { SettingsDialog } from "./settings-dialog.tsx";
 import { exportAs, ImportDialog } from "./transfer.tsx";
@@ -173,7 +174,7 @@ export function NatPage({ machine = host }: { machine?: Machine }) {
     return (
         <>
             <ChangeStatusNotice machine={machine} status={status} refresh={refresh} />
-            {reading.state === "read" && <NatStatus reading={reading.value} />}
+            {reading.state === "read" && <NatStatus reading={reading.value} pending={status.state === "pending"} />}
             <section className="kt-card kt-table-card">
                 <DataTable
                     place="nat" label={_("1:1 NAT")} rows={rows} columns={columns} filters={filters} sortBy="public" keyOf={keyOf} nameOf={keyOf}
