@@ -45,14 +45,14 @@ function UserCell({ row: { guests, holders, usersKnown } }: { row: TapRow }) {
     );
 }
 
-export function bootWords({ boot, bootFrom, there }: TapRow): string {
+export function bootWords({ boot, bootFrom }: TapRow): string {
     switch (boot) {
     case "kvm-tap": return _("KVM TAP");
     case "networkd": return "systemd-networkd";
     case "NetworkManager": return "NetworkManager";
     case "ifupdown": return "ifupdown";
     case "libvirt": return format(_("libvirt, when $0 starts"), bootFrom);
-    case "nothing": return there ? _("nothing: gone after the next reboot") : _("nothing");
+    case "nothing": return _("nothing");
     case "unknown": return _("not known");
     }
 }
@@ -85,7 +85,7 @@ export function warningText(warning: Warning): string {
     case "missing": return _("Missing");
     case "failed": return _("Could not be made");
     case "drift": return _("Differs from its file");
-    case "not-at-boot": return _("Gone after the next reboot");
+    case "not-at-boot": return _("Gone after a reboot");
     case "down": return _("Down");
     case "shared": return _("Named by several guests");
     case "leftover": return _("Left over");
@@ -115,7 +115,7 @@ function WarningCell({ row: { warnings } }: { row: TapRow }) {
     if (warnings.length === 0)
         return <Status kind="success">{_("In order")}</Status>;
     return (
-        <div className="kt-lines kt-tap-warnings">
+        <div className="kt-lines">
             {warnings.map(warning =>
                 <Status key={warning} kind={warningKinds[warning]} reason={warningReason(warning)}>{warningText(warning)}</Status>)}
         </div>
@@ -126,15 +126,15 @@ const order: readonly Warning[] = ["missing", "failed", "drift", "not-at-boot", 
 const worst = ({ warnings: [first] }: TapRow) => first === undefined ? order.length : order.indexOf(first);
 
 export const tapColumns = (): readonly Column<TapRow>[] => [
-    { key: "device", title: _("Device"), cell: row => <DeviceCell row={row} />, sort: row => row.name, width: 16 },
-    { key: "state", title: _("State"), cell: row => <WarningCell row={row} />, sort: row => [worst(row), row.name], width: 20 },
-    { key: "user", title: _("Used by"), cell: row => <UserCell row={row} />, sort: row => row.guests[0] ?? "~", width: 15 },
-    { key: "boot", title: _("Made at boot by"), cell: row => <BootCell row={row} />, sort: row => [row.boot, row.name], width: 18 },
+    { key: "device", title: _("Device"), cell: row => <DeviceCell row={row} />, sort: row => row.name, width: 15 },
+    { key: "state", title: _("State"), cell: row => <WarningCell row={row} />, sort: row => [worst(row), row.name], width: 17 },
+    { key: "user", title: _("Used by"), cell: row => <UserCell row={row} />, sort: row => row.guests[0] ?? "~", width: 14 },
+    { key: "boot", title: _("Made at boot by"), cell: row => <BootCell row={row} />, sort: row => [row.boot, row.name], width: 15 },
     {
         key: "address", title: _("Addresses and routes"), cell: row => <AddressCell row={row} />, sort: row => row.routes[0] ?? row.addresses[0] ?? "~",
-        width: 18,
+        width: 15,
     },
-    { key: "traffic", title: _("Traffic"), cell: row => <TrafficCell name={row.name} />, width: 13 },
+    { key: "traffic", title: _("Traffic"), cell: row => <TrafficCell name={row.name} />, width: 10 },
 ];
 
 export const tapFilters = (): readonly Filter<TapRow>[] => [

@@ -98,7 +98,7 @@ export function TapsPage() {
     return (
         <TrafficContext value={traffic}>
             {rows.state === "read" && rows.value.length > 0 && <Numbers items={numbers(rows.value)} />}
-            <section className="kt-card kt-table-card">
+            <section className="kt-card kt-table-card kt-taps">
                 <DataTable
                     place="taps" label={_("TAP devices")} rows={rows} columns={columns} filters={filters} sortBy="device" keyOf={keyOf} nameOf={keyOf}
                     textOf={textOf} detail={detail} actions={actions} bulk={bulk} empty={<NoTaps onCreate={() => setOpen({ dialog: "create" })} />}

@@ -48,7 +48,7 @@ const commands = () => ran.flatMap(plan => plan.steps.map(({ does }) => does.typ
 
 test.each([
     ["styx0", /In order/, "styx"], ["lethe0", /Differs from its file/, "lethe"], ["cocytus0", /Missing/, "cocytus"],
-    ["charon_pvnet1", /Gone after the next reboot/, "charon"], ["gone0", /Left over/, "–"], ["asphodel0", /systemd-networkd/, "asphodel"],
+    ["charon_pvnet1", /Gone after a reboot/, "charon"], ["gone0", /Left over/, "–"], ["asphodel0", /systemd-networkd/, "asphodel"],
     ["tartarus0", /libvirt, when tartarus starts/, "tartarus"], ["old_guest0", /Named by no guest/, "–"],
 ])("%s: what the page says of it", (name, words, user) => {
     show(withTaps(0));
