@@ -102,8 +102,8 @@ export function outcome(before: Link | undefined, after: Link | undefined, went:
 export function asMarkdown(cells: readonly Cell[]): string {
     const rows = new Map<string, Map<Managed, Cell>>();
     for (const cell of cells) {
-        const { device, queues, disarmed } = cell.nic;
-        const state = [device, ...queues > 1 && device !== "multi-queue" ? [`${queues} queues asked for`] : [],
+        const { device, queues, disarmed, name } = cell.nic;
+        const state = [device, ...name.startsWith("vnet") ? ["named vnet…"] : [], ...queues > 1 && device !== "multi-queue" ? [`${queues} queues asked for`] : [],
             ...queues === 1 && device === "multi-queue" ? ["one queue asked for"] : [], ...disarmed ? ["in use by the guest itself"] : []].join(", ");
         const key = `${cell.event}${cell.when ? ` (${cell.when})` : ""} | ${state}`;
         rows.set(key, (rows.get(key) ?? new Map<Managed, Cell>()).set(cell.nic.managed, cell));
