@@ -126,15 +126,15 @@ const order: readonly Warning[] = ["missing", "failed", "drift", "not-at-boot", 
 const worst = ({ warnings: [first] }: TapRow) => first === undefined ? order.length : order.indexOf(first);
 
 export const tapColumns = (): readonly Column<TapRow>[] => [
-    { key: "device", title: _("Device"), cell: row => <DeviceCell row={row} />, sort: row => row.name, width: 15 },
-    { key: "state", title: _("State"), cell: row => <WarningCell row={row} />, sort: row => [worst(row), row.name], width: 17 },
+    { key: "device", title: _("Device"), cell: row => <DeviceCell row={row} />, sort: row => row.name, width: 17 },
+    { key: "state", title: _("State"), cell: row => <WarningCell row={row} />, sort: row => [worst(row), row.name], width: 16 },
     { key: "user", title: _("Used by"), cell: row => <UserCell row={row} />, sort: row => row.guests[0] ?? "~", width: 14 },
     { key: "boot", title: _("Made at boot by"), cell: row => <BootCell row={row} />, sort: row => [row.boot, row.name], width: 15 },
     {
         key: "address", title: _("Addresses and routes"), cell: row => <AddressCell row={row} />, sort: row => row.routes[0] ?? row.addresses[0] ?? "~",
         width: 15,
     },
-    { key: "traffic", title: _("Traffic"), cell: row => <TrafficCell name={row.name} />, width: 10 },
+    { key: "traffic", title: _("Traffic"), cell: row => <TrafficCell name={row.name} />, width: 9 },
 ];
 
 export const tapFilters = (): readonly Filter<TapRow>[] => [
