@@ -61,6 +61,13 @@ export function rule(libvirt: Libvirt): Message {
         : msg("Without managed='no' the device is used, and deleted when the guest stops. With managed='no' it is left alone.");
 }
 
+function namesAtRisk(names: readonly string[]): Message {
+    const shown = names.slice(0, 10).join(", ");
+    return names.length > 10
+        ? msg("Devices that libvirt will delete: $0 and $1 more", shown, String(names.length - 10))
+        : msg("Devices that libvirt will delete: $0", shown);
+}
+
 function riskCheck(snapshot: Snapshot): HostCheck[] {
     const facts = hostFacts(snapshot);
     if (!facts)
@@ -72,7 +79,7 @@ function riskCheck(snapshot: Snapshot): HostCheck[] {
             means: msg("No start, stop or failed start of a guest takes a persistent device with it."),
         }]
         : [{
-            id: "risk", severity: "danger", says: msg("Devices that libvirt will delete: $0", names.join(", ")), cure: "show-guests",
+            id: "risk", severity: "danger", says: namesAtRisk(names), cure: "show-guests",
             means: msg("The next start, stop or failed start of their guests deletes them. Protect them."),
         }];
 }

@@ -97,7 +97,7 @@ function PublicCell({ row }: { row: GuestRow }) {
 
 function FateCell({ row }: { row: GuestRow }) {
     return (
-        <div className="kt-lines">
+        <div className="kt-lines kt-fate">
             <Status kind={row.severity} reason={row.because} source={row.source || undefined}>{row.fate}</Status>
             {row.traps > 0 && (
                 <a className="kt-subtle kt-indent-icon" href={hrefTo(["guests", ...row.key.split("/")])}>
