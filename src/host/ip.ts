@@ -173,7 +173,44 @@ export async function readNetwork(ip: Conversation): Promise<Network> {
     };
 }
 
-/** Only the links, with their counters. */
-export async function readLinks(ip: Conversation): Promise<Link[]> {
-    return objectsIn(await ip.one("link show")).map(linkOf).filter(link => link !== undefined);
+/** What there is of one device; no link where it is gone. */
+export interface DeviceReading {
+    link?: Link;
+    addresses: readonly LinkAddress[];
+    routes: readonly Route[];
+}
+
+/** Some devices, read again: the kernel filters by device, so that this costs the same however many others there are. */
+export async function readDevices(ip: Conversation, names: readonly string[]): Promise<Map<string, DeviceReading>> {
+    const commands = names.flatMap(name => COMMANDS.map(command => `${command} dev ${name}`));
+    const answers: Json[][] = [];
+    await ip.ask(commands, answer => answers.push(objectsOrNone(answer)));
+    return new Map(names.map((name, index) => {
+        const [links = [], addresses = [], routes = []] = answers.slice(index * COMMANDS.length);
+        const link = links.map(linkOf).find(found => found?.name === name);
+        return [name, {
+            ...link && { link },
+            addresses: addresses.filter(item => item["ifname"] === name).flatMap(addressesOf),
+            // The kernel does not repeat the device that was asked for.
+            routes: routes.map(item => routeOf({ dev: name, ...item })).filter(route => route !== undefined),
+        }];
+    }));
+}
+
+/** A device that is gone is no failure here. */
+function objectsOrNone(answer: string): Json[] {
+    try {
+        return objectsIn(answer);
+    } catch (error) {
+        if (error instanceof IpError && /does not exist|Cannot find device/.test(error.words))
+            return [];
+        throw error;
+    }
+}
+
+/** The device that a line of `ip -o monitor` is about; undefined: look at everything. */
+export function deviceIn(line: string): string | undefined {
+    if (line.includes("nexthop") || line.includes("\\"))
+        line = line.includes("nexthop") ? "" : line.slice(0, line.indexOf("\\"));
+    return /^(?:Deleted )?\d+: ([^\s:@]+)/.exec(line)?.[1] ?? / dev ([^\s:@]+)/.exec(line)?.[1];
 }

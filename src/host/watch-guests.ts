@@ -114,7 +114,7 @@ export class GuestWatch {
         const name = /([^/]+)\.(?:xml|save)$/.exec(path)?.[1];
         if (name !== undefined)
             this.#changed(name);
-        else if (!path.endsWith(".new")) // libvirt writes a file beside and renames it; anything else may be a directory just made
+        else if (PLACES.some(place => path === place || path === `${place}/`)) // made just now, perhaps with files in it
             void this.readLists();
     }
 

@@ -3,16 +3,18 @@
 // that anything changed; and who holds which device.
 import { msg } from "../model/message.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
-import { isTap, type Link, type LinkAddress } from "../model/tap.ts";
+import { isTap, type Link, type LinkAddress, type Route } from "../model/tap.ts";
 import { Coalesce } from "./coalesce.ts";
 import type { Conversation } from "./conversation.ts";
 import { readHolders } from "./files.ts";
-import { openIp, readNetwork, type Network } from "./ip.ts";
+import { deviceIn, openIp, readDevices, readNetwork, type DeviceReading, type Network } from "./ip.ts";
 import { failed, read, wordsOf, type Update } from "./reading.ts";
 import { CommandError, type Machine } from "./run.ts";
 import { Supervise } from "./supervise.ts";
 
 const MONITOR = ["ip", "-o", "monitor", "link", "address", "route"] as const;
+/** With more devices changed at once than this, everything is read. */
+const MANY = 20;
 /** How often the counters are read while they are on the screen: the kernel announces them to nobody. */
 const TRAFFIC_INTERVAL = 1000;
 
@@ -31,7 +33,7 @@ function shared<T>(before: readonly T[], now: readonly T[], key: (item: T) => un
     let same = before.length === now.length;
     const items = now.map((item, index) => {
         const old = known.get(key(item));
-        const kept = old !== undefined && text(old) === text(item) ? old : item;
+        const kept = old !== undefined && (old === item || text(old) === text(item)) ? old : item;
         same &&= kept === before[index];
         return kept;
     });
@@ -42,6 +44,8 @@ export class NetworkWatch {
     #ip: Conversation | undefined;
     #network: Network = { links: [], addresses: new Map(), routes: [] };
     #known = false;
+    #everything = true;
+    #changed = new Set<string>();
     #traffic = false;
     #holders = false;
     #timer: ReturnType<typeof setInterval> | undefined;
@@ -51,15 +55,22 @@ export class NetworkWatch {
 
     constructor(readonly machine: Machine, readonly update: Update) {
         this.#monitor = new Supervise(machine, MONITOR, {
-            line: () => void this.#work.request(),
-            opened: () => {
-                this.update({ streams: { network: { state: "live" } } });
+            line: line => {
+                const device = deviceIn(line);
+                if (device === undefined)
+                    this.#everything = true;
+                else
+                    this.#changed.add(device);
                 void this.#work.request();
             },
-            settled: () => void this.#work.request(),
+            opened: () => {
+                this.update({ streams: { network: { state: "live" } } });
+                void this.readAll();
+            },
+            settled: () => void this.readAll(),
             ended: (error, again) => {
                 this.update({ streams: { network: { state: "interrupted", words: wordsOf(error), again } } });
-                void this.#work.request();
+                void this.readAll();
             },
         });
     }
@@ -69,15 +80,16 @@ export class NetworkWatch {
         this.#traffic = traffic;
         clearInterval(this.#timer);
         if (traffic)
-            this.#timer = setInterval(() => void this.#work.request(), TRAFFIC_INTERVAL);
+            this.#timer = setInterval(() => void this.readAll(), TRAFFIC_INTERVAL);
         if (traffic)
-            void this.#work.request();
+            void this.readAll();
         if (holders && !this.#holders)
             void this.#holding.request();
         this.#holders = holders;
     }
 
     readAll(): Promise<void> {
+        this.#everything = true;
         return this.#work.request();
     }
 
@@ -91,7 +103,7 @@ export class NetworkWatch {
 
     retry() {
         this.#monitor.retry();
-        void this.#work.request();
+        void this.readAll();
     }
 
     close() {
@@ -103,15 +115,12 @@ export class NetworkWatch {
     }
 
     async #refresh() {
+        const changed = [...this.#changed];
+        const everything = this.#everything || !this.#known || changed.length > MANY;
+        this.#everything = false;
+        this.#changed = new Set();
         try {
-            this.#ip ??= openIp(this.machine, () => { this.#ip = undefined; });
-            const now = await readNetwork(this.#ip);
-            if (!wereRenamed(this.#network.links, now.links))
-                return this.#take(now);
-            // ip remembers the names of links, and would go on calling routes by the old one.
-            this.#ip.close();
-            this.#ip = openIp(this.machine, () => { this.#ip = undefined; });
-            this.#take(await readNetwork(this.#ip));
+            this.#take(everything ? await this.#readEverything() : await this.#readChanged(changed));
         } catch (error) {
             if (error instanceof CommandError && error.problem === "cancelled")
                 return;
@@ -121,12 +130,36 @@ export class NetworkWatch {
         }
     }
 
+    #open(): Conversation {
+        this.#ip ??= openIp(this.machine, () => { this.#ip = undefined; });
+        return this.#ip;
+    }
+
+    async #readEverything(): Promise<Network> {
+        const now = await readNetwork(this.#open());
+        if (!wereRenamed(this.#network.links, now.links))
+            return now;
+        // ip remembers the names of links, and would go on calling routes by the old one.
+        this.#ip?.close();
+        this.#ip = undefined;
+        return readNetwork(this.#open());
+    }
+
+    async #readChanged(names: readonly string[]): Promise<Network> {
+        const devices = await readDevices(this.#open(), names);
+        const before = this.#network.links;
+        const links = [...devices.values()].flatMap(device => device.link ?? []);
+        // `ip monitor` remembers names, too: one that is neither there nor was may be an old name of another device.
+        const unknown = names.some(name => !devices.get(name)?.link && !before.some(link => link.name === name));
+        return unknown || wereRenamed(before, links) ? this.#readEverything() : merged(this.#network, devices);
+    }
+
     /** Counters change with every reading: unless they are shown, they alone make no new link. */
     #take(now: Network) {
         const text = (link: Link) => JSON.stringify(this.#traffic ? link : { ...link, traffic: undefined });
         const before = this.#network;
         const links = shared(before.links, now.links, link => link.index, text);
-        const routes = shared(before.routes, now.routes, JSON.stringify, JSON.stringify);
+        const routes = sharedRoutes(before.routes, now.routes);
         const addresses = sharedAddresses(before.addresses, now.addresses);
         this.#network = { links, routes, addresses };
         const part: { -readonly [K in keyof Snapshot]?: Snapshot[K] } = {};
@@ -152,6 +185,25 @@ export class NetworkWatch {
     }
 }
 
+/** The network with some devices as they are now. */
+function merged(before: Network, devices: ReadonlyMap<string, DeviceReading>): Network {
+    const found = [...devices.values()].flatMap(device => device.link ?? []);
+    const kept = before.links.filter(link => !devices.has(link.name));
+    const addresses = new Map([...before.addresses].filter(([name]) => !devices.has(name)));
+    for (const [name, device] of devices) {
+        if (device.link)
+            addresses.set(name, device.addresses);
+    }
+    return {
+        links: [...kept, ...found].sort((one, other) => one.index - other.index),
+        addresses,
+        routes: [
+            ...before.routes.filter(route => route.device === undefined || !devices.has(route.device)),
+            ...[...devices.values()].flatMap(device => device.routes),
+        ],
+    };
+}
+
 function wereRenamed(before: readonly Link[], now: readonly Link[]): boolean {
     const names = new Map(before.map(link => [link.index, link.name]));
     return now.some(link => (names.get(link.index) ?? link.name) !== link.name);
@@ -162,13 +214,22 @@ function attached(links: readonly Link[]): string {
     return links.filter(link => isTap(link) && link.carrier).map(link => link.index).join();
 }
 
+/** The same list where every route is as it was; their order says nothing. */
+function sharedRoutes(before: readonly Route[], now: readonly Route[]): readonly Route[] {
+    const known = new Set(before), rest = now.filter(route => !known.has(route));
+    if (before.length !== now.length)
+        return now;
+    const still = new Set(now), gone = new Set(before.filter(route => !still.has(route)).map(route => JSON.stringify(route)));
+    return rest.every(route => gone.has(JSON.stringify(route))) ? before : now;
+}
+
 type Addresses = ReadonlyMap<string, readonly LinkAddress[]>;
 
 function sharedAddresses(before: Addresses, now: Addresses): Addresses {
     let same = before.size === now.size;
     const addresses = new Map([...now].map(([name, list]) => {
         const old = before.get(name);
-        const kept = old && JSON.stringify(old) === JSON.stringify(list) ? old : list;
+        const kept = old && (old === list || JSON.stringify(old) === JSON.stringify(list)) ? old : list;
         same &&= kept === old;
         return [name, kept];
     }));

@@ -2,7 +2,7 @@
 // The readers against what the tools really print.
 import { entriesIn, filesIn, holdersIn, presenceIn, profilesIn } from "../../../src/host/files.ts";
 import { entryIn } from "../../../src/host/history.ts";
-import { addressesOf, ipGrammar, linkOf, objectsIn, routeOf } from "../../../src/host/ip.ts";
+import { addressesOf, deviceIn, ipGrammar, linkOf, objectsIn, routeOf } from "../../../src/host/ip.ts";
 import { concernsTable, nftGrammar, tableIn } from "../../../src/host/nft.ts";
 import { activeUnitsIn, deviceUnits } from "../../../src/host/systemd.ts";
 import { definitionIn, errorsIn, eventIn, infoIn, uuidsIn, versionIn, virshGrammar } from "../../../src/host/virsh.ts";
@@ -134,6 +134,18 @@ describe("the journal", () => {
     });
 
     it.each(["", "-- No entries --", "{}", "Hint: You are currently not seeing messages from other users and the system."])("no entry: %s", line => expect(entryIn(line)).toBeUndefined());
+});
+
+describe("ip monitor", () => {
+    it.each([
+        ["4: dum0: <BROADCAST,MULTICAST> mtu 1500 qdisc noop state DOWN group default \\    link/ether 66:fd:f3:e1:0b:e8", "dum0"],
+        ["5: a.b-c@if3: <BROADCAST> mtu 1500", "a.b-c"],
+        ["Deleted 4: dum0    inet 1.2.3.4/24 scope global dum0\\       valid_lft forever", "dum0"],
+        ["local 1.2.3.4 dev dum0 table local proto kernel scope host src 1.2.3.4 ", "dum0"],
+        ["Deleted fe80::/64 dev dum0 proto kernel metric 256 pref medium", "dum0"],
+        ["10.0.0.0/8 \\\tnexthop via 192.0.2.1 dev eth0 weight 1", undefined],
+        ["blackhole 10.9.9.0/24 ", undefined],
+    ])("%s", (line, device) => expect(deviceIn(line)).toBe(device));
 });
 
 describe("nft monitor", () => {
