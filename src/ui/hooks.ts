@@ -16,16 +16,6 @@ export function useSlow(waiting: boolean, milliseconds = 200): boolean {
     return waiting && slow;
 }
 
-/** The time, renewed every `milliseconds` while the component is on the screen: for "3 minutes ago". */
-export function useNow(milliseconds = 30_000): number {
-    const [now, setNow] = useState(() => Date.now());
-    useEffect(() => {
-        const timer = window.setInterval(() => setNow(Date.now()), milliseconds);
-        return () => window.clearInterval(timer);
-    }, [milliseconds]);
-    return now;
-}
-
 /** Calls back on a key pressed outside of any input, such as `/` for the search. */
 export function useShortcut(key: string, pressed: () => void) {
     useEffect(() => {

@@ -34,12 +34,3 @@ export function formatTime(time: number, now = Date.now()): string {
 export function formatFullTime(time: number): string {
     return new Intl.DateTimeFormat(locale(), { dateStyle: "full", timeStyle: "long" }).format(time);
 }
-
-const steps: readonly [Intl.RelativeTimeFormatUnit, number][] = [["day", 86_400_000], ["hour", 3_600_000], ["minute", 60_000], ["second", 1000]];
-
-/** "3 minutes ago". */
-export function formatAgo(time: number, now: number): string {
-    const passed = now - time;
-    const [unit, size] = steps.find(([, length]) => passed >= length) ?? ["second", 1000];
-    return new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }).format(-Math.max(0, Math.floor(passed / size)), unit);
-}
