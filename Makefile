@@ -5,7 +5,7 @@
 # make bench    what the page costs, printed
 # make install  DESTDIR=, PREFIX=/usr/local; make deb, rpm, srpm, dist: see pkg/packages.mk
 
-.PHONY: all run lab-machine check check-all bench codecheck shellcheck watch clean install devel-install
+.PHONY: all run lab-machine check check-all bench pictures codecheck shellcheck watch clean install devel-install
 
 all: dist/manifest.json
 
@@ -40,6 +40,10 @@ check-all: lab-machine all
 
 bench: lab-machine all
 	$(TYPESCRIPT) test/bench/bench.ts
+
+# The pictures of the documentation, taken by the browser test that looks at every page.
+pictures: lab-machine all deb
+	KVM_TAP_PICTURES=docs/pictures $(JEST) --selectProjects browser --runTestsByPath test/browser/looks.test.ts
 
 codecheck: node_modules/.package-lock.json
 	npx tsc -p .

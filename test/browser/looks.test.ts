@@ -19,8 +19,8 @@ const views = [
     { name: "guests", hash: "/guests", shows: "5 guests" },
     { name: "guest", hash: "/guests/charon", shows: "Life cycle" },
     { name: "taps", hash: "/taps", shows: "styx0" },
-    { name: "nat", hash: "/nat", shows: "1:1 NAT" },
-    { name: "host", hash: "/host", shows: "libvirt" },
+    { name: "nat", hash: "/nat", shows: "203.0.113.10" },
+    { name: "host", hash: "/host", shows: "Checks" },
 ];
 
 let host: TestHost, browser: Browser;
@@ -44,6 +44,24 @@ const sticksOut = (cockpit: Cockpit) => cockpit.document.evaluate(() => {
         .map(element => element.outerHTML.slice(0, 120));
 });
 
+/** The Protect dialog of charon. */
+async function openProtect(cockpit: Cockpit): Promise<void> {
+    await cockpit.go("/guests");
+    await cockpit.row("charon").getByRole("button", { name: "Protect", exact: true }).click();
+    await cockpit.dialog.getByText("What will be done").waitFor();
+}
+
+journey("a public address for the pictures", async () => {
+    const cockpit = await Cockpit.login(browser, host, { path: "/kvm-tap#/nat" });
+    await cockpit.frame.getByRole("button", { name: "Map address…" }).first().click();
+    await cockpit.field("Guest address").fill("10.0.0.3");
+    await cockpit.field("Public address").fill("203.0.113.10");
+    await cockpit.field("Description").fill("mail");
+    await cockpit.press("Map");
+    await cockpit.dialog.waitFor({ state: "detached" });
+    await cockpit.close();
+});
+
 for (const colorScheme of ["light", "dark"] as const) {
     for (const width of [1280, 414]) {
         journey(`${colorScheme}, ${width} pixels`, async () => {
@@ -55,6 +73,9 @@ for (const colorScheme of ["light", "dark"] as const) {
                 found[name] = [...await barriers(cockpit), ...await sticksOut(cockpit)];
                 await cockpit.page.screenshot({ path: join(pictures, `${name}-${width}-${colorScheme}.png`), animations: "disabled" });
             }
+            await openProtect(cockpit);
+            found["guests"]?.push(...await barriers(cockpit), ...await sticksOut(cockpit));
+            await cockpit.page.screenshot({ path: join(pictures, `protect-${width}-${colorScheme}.png`), animations: "disabled" });
             expect(found).toEqual(Object.fromEntries(views.map(({ name }) => [name, []])));
             await cockpit.close();
         });

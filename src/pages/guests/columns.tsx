@@ -112,16 +112,16 @@ function FateCell({ row }: { row: GuestRow }) {
 const severities: readonly Severity[] = ["danger", "warning", "unknown", "info", "success"];
 
 export const guestColumns = (): readonly Column<GuestRow>[] => [
-    { key: "guest", title: _("Guest"), cell: row => <GuestCell row={row} />, sort: row => [row.guest, row.key], width: 14 },
-    { key: "interface", title: _("Interface"), cell: row => <InterfaceCell row={row} />, sort: row => row.mac, width: 14 },
-    { key: "device", title: _("TAP device"), cell: row => <DeviceCell row={row} />, sort: row => row.target, width: 14 },
+    { key: "guest", title: _("Guest"), cell: row => <GuestCell row={row} />, sort: row => [row.guest, row.key], width: 11 },
+    { key: "interface", title: _("Interface"), cell: row => <InterfaceCell row={row} />, sort: row => row.mac, width: 10 },
+    { key: "device", title: _("TAP device"), cell: row => <DeviceCell row={row} />, sort: row => row.target, width: 11 },
     {
-        key: "fate", title: _("What libvirt does"), width: 25,
+        key: "fate", title: _("What libvirt does"), width: 29,
         cell: row => row.hasInterface && <FateCell row={row} />,
         sort: row => [severities.indexOf(row.severity), row.fate, row.guest],
     },
     {
-        key: "address", title: _("Guest address"), width: 12,
+        key: "address", title: _("Guest address"), width: 11,
         cell: row => <Addresses addresses={row.addresses} />, sort: row => row.addresses[0] ?? "~",
     },
     {
