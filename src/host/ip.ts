@@ -180,19 +180,21 @@ export interface DeviceReading {
     routes: readonly Route[];
 }
 
-/** Some devices, read again: the kernel filters by device, so that this costs the same however many others there are. */
+/**
+ * Some devices, read again: of links only these, which is most of the work. Addresses and routes are listed whole: in a batch,
+ * `address show dev` shows none after a `link show`, and `route show dev` of a device that is gone ends it (iproute2 6.1).
+ */
 export async function readDevices(ip: Conversation, names: readonly string[]): Promise<Map<string, DeviceReading>> {
-    const commands = names.flatMap(name => COMMANDS.map(command => `${command} dev ${name}`));
     const answers: Json[][] = [];
+    const commands = [...names.map(name => `link show dev ${name}`), "address show", "route show table all"];
     await ip.ask(commands, answer => answers.push(objectsOrNone(answer)));
+    const [addresses = [], routes = []] = answers.slice(names.length);
     return new Map(names.map((name, index) => {
-        const [links = [], addresses = [], routes = []] = answers.slice(index * COMMANDS.length);
-        const link = links.map(linkOf).find(found => found?.name === name);
+        const link = (answers[index] ?? []).map(linkOf).find(found => found?.name === name);
         return [name, {
             ...link && { link },
             addresses: addresses.filter(item => item["ifname"] === name).flatMap(addressesOf),
-            // The kernel does not repeat the device that was asked for.
-            routes: routes.map(item => routeOf({ dev: name, ...item })).filter(route => route !== undefined),
+            routes: routes.filter(item => item["dev"] === name).map(routeOf).filter(route => route !== undefined),
         }];
     }));
 }
