@@ -42,7 +42,7 @@ export class Cockpit {
     /** What the console of our frame complained of; a test that leaves something here fails at close(). */
     readonly complaints: string[] = [];
 
-    private constructor(readonly page: Page, private readonly host: TestHost) {
+    private constructor(readonly page: Page) {
         page.setDefaultTimeout(10_000);
         open.add(this);
         listen(page, this.complaints);
@@ -55,7 +55,7 @@ export class Cockpit {
         });
         if (options.language !== undefined)
             await speak(context, host, options.language);
-        const cockpit = new Cockpit(await context.newPage(), host);
+        const cockpit = new Cockpit(await context.newPage());
         await cockpit.page.goto(`https://${host.address()}:9090${options.path ?? "/kvm-tap"}`);
         await cockpit.enter();
         if (options.administrator !== false)
@@ -192,14 +192,12 @@ export class Cockpit {
             throw new Error(`the page complained:\n${this.complaints.join("\n")}`);
     }
 
-    /** Waits until the host answers again, and logs in anew: what a person does after a reboot. */
-    async comeBack(): Promise<void> {
-        await until("the login page", async () => {
-            await this.page.goto(`https://${this.host.address()}:9090/kvm-tap`, { timeout: 5000 });
-            return this.page.locator("#login-user-input").isVisible();
-        }, 30);
+    /** Presses "Reconnect" after the session was lost, and logs in again. */
+    async reconnect(): Promise<void> {
+        await this.page.locator("button", { hasText: "Reconnect" }).click();
+        // Cockpit 287 sometimes does not answer the reload while the old session is still ending: a person loads the page again.
+        await this.page.locator("#login-user-input").waitFor({ timeout: 5000 }).catch(() => this.page.reload());
         await this.enter();
-        await this.gainAccess();
     }
 }
 

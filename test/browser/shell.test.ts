@@ -84,8 +84,7 @@ await eachRelease(release => {
     journey("its bridge dies, and a person who reconnects has the page again", async () => {
         await cockpit.go("/nat");
         await host.run(["pkill", "-u", "admin", "-f", "^(/usr/bin/python3 /usr/bin/)?cockpit-bridge"]);
-        await cockpit.page.locator("button", { hasText: "Reconnect" }).click();
-        await cockpit.enter();
+        await cockpit.reconnect();
         await cockpit.frame.getByRole("heading", { level: 1, name: "KVM TAP" }).waitFor();
         expect(cockpit.path).toBe("/kvm-tap#/nat");
     });
