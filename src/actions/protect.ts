@@ -211,7 +211,7 @@ function tapSettings(snapshot: Snapshot, wish: ProtectWish, name: string, link: 
         delete own.mac; // libvirt's: fe:…, made of the guest's MAC address at each start
         return own;
     }
-    return { name, multiQueue: (iface.queues ?? 1) > 1, addrGenMode: "none", up: true, addresses: [], routes: [], ...wish.settings?.get(name) };
+    return { name, owner: "root", multiQueue: (iface.queues ?? 1) > 1, addrGenMode: "none", up: true, addresses: [], routes: [], ...wish.settings?.get(name) };
 }
 
 function definitionSteps(guest: Guest, iface: Interface, link: Link | undefined): Step[] {

@@ -26,7 +26,7 @@ export interface TapText {
 }
 
 export const NEW_TAP: TapText = {
-    name: "", description: "", gateways: undefined, guestAddresses: "", routes: "", owner: "", group: "", multiQueue: false, mtu: "", mac: "",
+    name: "", description: "", gateways: undefined, guestAddresses: "", routes: "", owner: "root", group: "", multiQueue: false, mtu: "", mac: "",
     sysctls: undefined, atBoot: true,
 };
 

@@ -111,7 +111,7 @@ journey("(d) a public address is mapped: a client in the internet has charon's a
     await charon.answers();
     await bothWays();
     await cockpit.rowText(publicAddress, "charon (running)").waitFor();
-    await cockpit.rowText(publicAddress, "Nothing speaks against it").waitFor();
+    await cockpit.rowText(publicAddress, "No obstacle found").waitFor();
     expect(await cockpit.sameDocument()).toBe(true);
     await cockpit.close();
 });

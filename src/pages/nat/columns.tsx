@@ -33,7 +33,7 @@ function GuestCell({ row }: { row: NatRow }) {
 
 function WorksCell({ row }: { row: NatRow }) {
     switch (row.severity) {
-    case "success": return <Status kind="success">{_("Nothing speaks against it")}</Status>;
+    case "success": return <Status kind="success">{_("No obstacle found")}</Status>;
     case "info": return <Status kind="info" reason={row.because}>{_("Disabled")}</Status>;
     case "warning": return <Status kind="warning" reason={row.because}>{_("May not work")}</Status>;
     case "danger": return <Status kind="danger" reason={row.because}>{_("Does not work")}</Status>;
@@ -74,7 +74,7 @@ export const natFilters = (): readonly Filter<NatRow>[] => [
         key: "works", title: _("Will it work?"), matches: (row, value) => row.severity === value,
         choices: [
             { value: "danger", label: _("Does not work") }, { value: "warning", label: _("May not work") },
-            { value: "success", label: _("Nothing speaks against it") }, { value: "info", label: _("Disabled") },
+            { value: "success", label: _("No obstacle found") }, { value: "info", label: _("Disabled") },
         ],
     },
 ];

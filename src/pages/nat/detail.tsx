@@ -70,7 +70,7 @@ export function NatDetail({ rowKey, machine, around }: { rowKey: string; machine
         <div className="kt-detail kt-nat-detail">
             <section>
                 <h3>{_("Will it work?")}</h3>
-                {found.length === 0 && <Status kind="success">{_("Nothing that this page can read speaks against it.")}</Status>}
+                {found.length === 0 && <Status kind="success">{_("This page finds no obstacle in what it can read.")}</Status>}
                 <ul>
                     {found.map(({ severity, says }) => <li key={translate(says)}><Status kind={severity}>{translate(says)}</Status></li>)}
                 </ul>

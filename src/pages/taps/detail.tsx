@@ -30,7 +30,7 @@ function kernelFacts(device: TapDevice, snapshot: Snapshot): Fact[] {
         [_("Opened by"), snapshot.holders.state === "read" ? (holders ?? []).map(holderWords).join(", ") || _("nobody") : _("not known")],
         [_("Persistent"), tun.persistent ? _("yes: it stays when nobody has it open") : _("no: it goes with the program that has it open")],
         [_("Multi-queue"), yes(tun.multiQueue) + (tun.queues === undefined ? "" : `, ${format(_("$0 open"), tun.queues)}`)],
-        [_("Owner and group"), [tun.owner, tun.group].filter(Boolean).join(", ") || _("none: administrators only")],
+        [_("Owner and group"), [tun.owner, tun.group].filter(Boolean).join(", ") || _("none: any user may open it while it is free")],
         [_("MAC address"), device.mac],
         [_("MTU"), device.maxMtu ? format(_("$0 (the kernel takes $1 to $2)"), device.mtu, device.minMtu ?? 0, device.maxMtu) : formatNumber(device.mtu)],
         [_("Link-local addresses"), device.addrGenMode === "none" ? _("none are made") : device.addrGenMode],

@@ -47,7 +47,7 @@ function Rest(props: FormProps) {
     return (
         <More>
             <TextField {...of("description")} label={_("Description")} code={false} />
-            <TextField {...of("owner")} label={_("Owner")} help={_("A user who may open the device. Guests of the system's libvirt need none.")} />
+            <TextField {...of("owner")} label={_("Owner")} help={_("Who may open the device beside administrators. With neither owner nor group that is every user of this host. Guests of the system's libvirt do not mind.")} />
             <TextField {...of("group")} label={_("Group")} />
             <Checkbox
                 id="tap-multi-queue" label={_("Multi-queue")} isChecked={text.multiQueue} onChange={(_event, multiQueue) => onChange({ multiQueue })}
