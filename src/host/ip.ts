@@ -216,3 +216,8 @@ export function deviceIn(line: string): string | undefined {
         line = line.includes("nexthop") ? "" : line.slice(0, line.indexOf("\\"));
     return /^(?:Deleted )?\d+: ([^\s:@]+)/.exec(line)?.[1] ?? / dev ([^\s:@]+)/.exec(line)?.[1];
 }
+
+/** Whether a line of `ip -o monitor` says that a link is gone: asking ip for it by name would end its batch. */
+export function isGone(line: string): boolean {
+    return /^Deleted \d+: [^\s:@]+[:@]/.test(line);
+}

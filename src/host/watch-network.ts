@@ -7,7 +7,7 @@ import { isTap, type Link, type LinkAddress, type Route } from "../model/tap.ts"
 import { Coalesce } from "./coalesce.ts";
 import type { Conversation } from "./conversation.ts";
 import { readHolders } from "./files.ts";
-import { deviceIn, openIp, readDevices, readNetwork, type DeviceReading, type Network } from "./ip.ts";
+import { deviceIn, isGone, openIp, readDevices, readNetwork, type DeviceReading, type Network } from "./ip.ts";
 import { failed, read, wordsOf, type Update } from "./reading.ts";
 import { CommandError, type Machine } from "./run.ts";
 import { Supervise } from "./supervise.ts";
@@ -57,7 +57,7 @@ export class NetworkWatch {
         this.#monitor = new Supervise(machine, MONITOR, {
             line: line => {
                 const device = deviceIn(line);
-                if (device === undefined)
+                if (device === undefined || isGone(line))
                     this.#everything = true;
                 else
                     this.#changed.add(device);
@@ -120,7 +120,7 @@ export class NetworkWatch {
         this.#everything = false;
         this.#changed = new Set();
         try {
-            this.#take(everything ? await this.#readEverything() : await this.#readChanged(changed));
+            this.#take(await (everything ? this.#readEverything() : this.#readChanged(changed)).catch(error => this.#readAgain(error)));
         } catch (error) {
             if (error instanceof CommandError && error.problem === "cancelled")
                 return;
@@ -143,6 +143,13 @@ export class NetworkWatch {
         this.#ip?.close();
         this.#ip = undefined;
         return readNetwork(this.#open());
+    }
+
+    /** `ip` ends in the middle of a batch when a device goes while it is asked for (iproute2, ipaddress.c: exit(1) after iplink_get). */
+    async #readAgain(error: unknown): Promise<Network> {
+        if (error instanceof CommandError && (error.problem === "cancelled" || error.problem === "not-found"))
+            throw error;
+        return this.#readEverything();
     }
 
     async #readChanged(names: readonly string[]): Promise<Network> {

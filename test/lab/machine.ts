@@ -112,8 +112,10 @@ function watchDirectory(directory: string, changed: (file: string) => void): { c
             return;
         watching.close();
         watching = watch(there, (_, file) => { if (there === directory) changed(file ?? ""); else void begin(true); });
-        if (appeared && there === directory)
+        if (there === directory && appeared)
             changed("");
+        else if (there !== await nearest(directory)) // made between the look and the watch
+            await begin(true);
     };
     void begin(false);
     return { close: () => { closed = true; watching.close(); } };

@@ -2,7 +2,7 @@
 // The readers against what the tools really print.
 import { entriesIn, filesIn, holdersIn, presenceIn, profilesIn } from "../../../src/host/files.ts";
 import { entryIn } from "../../../src/host/history.ts";
-import { addressesOf, deviceIn, ipGrammar, linkOf, objectsIn, routeOf } from "../../../src/host/ip.ts";
+import { addressesOf, deviceIn, ipGrammar, isGone, linkOf, objectsIn, routeOf } from "../../../src/host/ip.ts";
 import { concernsTable, nftGrammar, tableIn } from "../../../src/host/nft.ts";
 import { activeUnitsIn, deviceUnits } from "../../../src/host/systemd.ts";
 import { definitionIn, errorsIn, eventIn, infoIn, uuidsIn, versionIn, virshGrammar } from "../../../src/host/virsh.ts";
@@ -147,6 +147,13 @@ describe("ip monitor", () => {
         ["blackhole 10.9.9.0/24 ", undefined],
     ])("%s", (line, device) => expect(deviceIn(line)).toBe(device));
 });
+
+test.each([
+    ["Deleted 4: dum0: <BROADCAST,NOARP> mtu 1500 qdisc noop state DOWN group default", true],
+    ["Deleted 5: veth0@if6: <BROADCAST,MULTICAST> mtu 1500 qdisc noop state DOWN group default", true],
+    ["Deleted 4: dum0    inet 1.2.3.4/24 scope global dum0", false],
+    ["4: dum0: <BROADCAST,NOARP,UP,LOWER_UP> mtu 1500", false],
+])("a link is gone, says %s: %s", (line, gone) => expect(isGone(line)).toBe(gone));
 
 describe("nft monitor", () => {
     it.each([
