@@ -38,7 +38,8 @@ check: lab-machine all
 check-all: lab-machine all
 	node test/check.mjs --all
 
-bench: lab-machine all
+bench: PACKAGES = checks packages
+bench: lab-machine all deb
 	$(TYPESCRIPT) test/bench/bench.ts
 
 # The pictures of the documentation, taken by the browser test that looks at every page.

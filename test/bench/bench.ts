@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What the page costs below the browser, on a host with 10 and with 1,000 guests and devices, against the bare commands in the
+// What the page costs, below the browser and in it, on a host with 10 and with 1,000 guests and devices, against the bare commands in the
 // same minute. Printed, not asserted: the machine may be busy; the ratios and counts are what matters. `make bench`.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Machine } from "../../src/host/run.ts";
 import { watchHost } from "../../src/host/watch.ts";
 import { NOTHING_READ, valueOf, type Snapshot } from "../../src/model/snapshot.ts";
-import { sleep, startHost, type TestHost } from "../lab/host.ts";
+import { startHostWithPlugin } from "../browser/packages.ts";
+import { sleep, type TestHost } from "../lab/host.ts";
+import { pageCosts } from "./page.ts";
 
 const uuid = (index: number) => `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
 
@@ -106,7 +108,7 @@ async function commandsAlone(host: TestHost, rounds: number) {
 const milliseconds = (value: number) => `${value.toFixed(0)} ms`;
 const megabytes = () => process.memoryUsage().heapUsed / 1e6;
 
-const host = await startHost({ release: "trixie", name: `bench-${process.pid}` });
+const host = await startHostWithPlugin({ release: "trixie", name: `bench-${process.pid}` });
 try {
     let first = 0;
     for (const size of [10, 1000]) {
@@ -140,6 +142,11 @@ try {
         console.log(`  a link goes down: seen after ${milliseconds(late.link)} (alone: ${milliseconds(alone.link)})`);
         console.log(`  memory of the snapshot and its readers: ${(megabytes() - memory).toFixed(1)} MB of heap`);
         seen.watch.close();
+        const page = await pageCosts(host, "guest0", "tap0", 7);
+        console.log(`  in the browser: reloading until the guests show ${milliseconds(median(page.loads))}, ratio ${
+            (median(page.loads) / median(bares)).toFixed(2)} (at most 3 at 1,000)`);
+        console.log(`  a link goes down or up: its row has changed ${milliseconds(median(page.links))} after the command was given; a guest starts or stops: ${
+            milliseconds(median(page.guests))} after the command was done (at most 250 ms)`);
     }
 } finally {
     await host.stop();
