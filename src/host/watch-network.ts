@@ -15,6 +15,8 @@ import { Supervise } from "./supervise.ts";
 const MONITOR = ["ip", "-o", "monitor", "link", "address", "route"] as const;
 /** With more devices changed at once than this, everything is read. */
 const MANY = 20;
+/** TUNSETPERSIST follows TUNSETIFF, which is announced, and is itself announced to nobody (tun.c): a new device is looked at twice. */
+const SECOND_LOOK = 200;
 /** How often the counters are read while they are on the screen: the kernel announces them to nobody. */
 const TRAFFIC_INTERVAL = 1000;
 
@@ -49,6 +51,7 @@ export class NetworkWatch {
     #traffic = false;
     #holders = false;
     #timer: ReturnType<typeof setInterval> | undefined;
+    #secondLook: ReturnType<typeof setTimeout> | undefined;
     #work = new Coalesce(() => this.#refresh());
     #holding = new Coalesce(() => this.#readHolders());
     #monitor: Supervise;
@@ -108,6 +111,7 @@ export class NetworkWatch {
 
     close() {
         clearInterval(this.#timer);
+        clearTimeout(this.#secondLook);
         this.#work.close();
         this.#holding.close();
         this.#monitor.close();
@@ -168,6 +172,8 @@ export class NetworkWatch {
         const links = shared(before.links, now.links, link => link.index, text);
         const routes = sharedRoutes(before.routes, now.routes);
         const addresses = sharedAddresses(before.addresses, now.addresses);
+        if (this.#known)
+            this.#lookAgainAt(links.filter(link => link.tun?.persistent === false && !before.links.some(old => old.index === link.index)));
         this.#network = { links, routes, addresses };
         const part: { -readonly [K in keyof Snapshot]?: Snapshot[K] } = {};
         if (links !== before.links || !this.#known)
@@ -181,6 +187,13 @@ export class NetworkWatch {
             this.update(part);
         if (this.#holders && attached(before.links) !== attached(links))
             void this.#holding.request();
+    }
+
+    #lookAgainAt(fresh: readonly Link[]) {
+        if (fresh.length === 0)
+            return;
+        clearTimeout(this.#secondLook);
+        this.#secondLook = setTimeout(() => void this.readAll(), SECOND_LOOK);
     }
 
     async #readHolders() {

@@ -158,6 +158,17 @@ await eachRelease(release => {
         await seen.until("no new1", now => link(now, "styx0") && !link(now, "new1"), 1);
     });
 
+    test("a new device is seen to be persistent, which the kernel does not announce", async () => {
+        const names = Array.from({ length: 10 }, (_, index) => `lasting${index}`);
+        for (const name of names) {
+            await host.run(["ip", "tuntap", "add", "dev", name, "mode", "tap"]);
+            await seen.until(name, now => link(now, name)?.tun?.persistent, 1);
+        }
+        for (const name of names)
+            await host.run(["ip", "tuntap", "del", "dev", name, "mode", "tap"]);
+        await seen.until("none of them", now => names.every(name => !link(now, name)), 1);
+    });
+
     test("units, files and the table of the NAT show within a second", async () => {
         await host.run(["systemctl", "disable", "--quiet", "kvm-tap@styx0"]);
         await seen.until("disabled", now => valueOf(now.units)?.get("styx0")?.enabled === false && valueOf(now.enabled)?.size === 0, 1);
