@@ -35,7 +35,7 @@ export async function pageCosts(host: TestHost, row: string, device: string, rou
             await cockpit.mark();
             const start = Date.now();
             await cockpit.document.evaluate(() => { location.reload(); });
-            await cockpit.frame.locator("html:not([data-mark])").waitFor();
+            await cockpit.frame.locator("html:not([data-mark])").waitFor({ state: "attached" });
             await cockpit.row(row).waitFor({ timeout: 60_000 });
             loads.push(Date.now() - start);
             await pause(1500);
