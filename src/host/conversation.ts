@@ -12,6 +12,8 @@ export interface Grammar {
      * complete. `from` is where the last search ended (a little before, for what a chunk cut in two).
      */
     end(text: string, count: number, from: number): number;
+    /** What every answer ends with, if that is one character: chunks without it are only kept. */
+    last?: string;
 }
 
 interface Question {
@@ -23,6 +25,8 @@ interface Question {
 export class Conversation {
     #stream: Stream;
     #text = "";
+    /** Chunks that cannot complete an answer. Megabytes come in pieces of a few kB: to search all of it at each would be quadratic. */
+    #kept: string[] = [];
     #searched = 0;
     #count = 0;
     #questions: Question[] = [];
@@ -74,7 +78,11 @@ export class Conversation {
     }
 
     #receive(chunk: string) {
-        this.#text += chunk;
+        this.#kept.push(chunk);
+        if (this.grammar.last !== undefined && !chunk.includes(this.grammar.last))
+            return;
+        this.#text += this.#kept.join("");
+        this.#kept = [];
         let start = 0;
         for (let question = this.#questions[0]; question; question = this.#questions[0]) {
             const end = this.grammar.end(this.#text, question.count, Math.max(start, this.#searched));
@@ -91,7 +99,7 @@ export class Conversation {
 
     /** What the process said last explains its end: with `mixed` its errors are in the text. */
     #fail(error: CommandError | undefined) {
-        const words = this.#text.trim();
+        const words = (this.#text + this.#kept.join("")).trim();
         this.#ended ??= new CommandError(this.argv, error?.problem ?? null, error?.exitStatus ?? 0, words || (error?.words ?? ""));
         const questions = this.#questions;
         this.#questions = [];

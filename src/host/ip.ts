@@ -10,6 +10,7 @@ export const IP = ["ip", "-force", "-details", "-statistics", "-json", "-batch",
 /** An answer is a line of JSON, or what ip says of a line that failed (lib/utils.c do_batch). */
 export const ipGrammar: Grammar = {
     line: command => `${command}\n`,
+    last: "\n",
     end(text, _count, from) {
         for (let at = text.lastIndexOf("\n", from - 1) + 1, end; (end = text.indexOf("\n", at)) >= 0; at = end + 1) {
             if (text[at] === "[" || text.startsWith("Command failed -:", at))

@@ -15,6 +15,7 @@ export const NAT_TABLE = "inet kvm_tap";
  */
 export const nftGrammar: Grammar = {
     line: (command, count) => `${command}\nend_${count}\n`,
+    last: "\n",
     end(text, count, from) {
         const mark = `\nend_${count}\n`;
         const at = text.indexOf(mark, from);
