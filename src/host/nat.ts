@@ -22,13 +22,13 @@ export type ChangeStatus =
 
 /** Reads what the helper left under /run: two files, no process. Pending is what is in the kernel already. */
 export async function changeStatus(machine: Machine): Promise<ChangeStatus> {
-    const [deadline, reason] = await Promise.all([
-        machine.read(`${RUN_DIRECTORY}/nat-deadline`), machine.read(`${RUN_DIRECTORY}/nat-reverted/reason`),
-    ]);
+    const deadline = await machine.read(`${RUN_DIRECTORY}/nat-deadline`);
     if (deadline !== null) {
         const uptime = Number.parseFloat(await machine.read("/proc/uptime") ?? "0");
         return { state: "pending", seconds: Math.max(0, Math.round(Number(deadline) - uptime)), deadline: deadline.trim() };
     }
+    // Only now: a revert leaves the reason before it takes the deadline away.
+    const reason = await machine.read(`${RUN_DIRECTORY}/nat-reverted/reason`);
     return reason === null ? { state: "none" } : { state: "reverted", reason: reason.trim() };
 }
 
