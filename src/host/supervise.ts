@@ -2,7 +2,7 @@
 // A stream that should go on for ever, and what to do when it does not.
 import { CommandError, type Machine, type RunOptions, type Stream } from "./run.ts";
 
-/** After an end: tried again after these milliseconds, then only when somebody says that something changed (`retry`). */
+/** After an end, tried again after these milliseconds if not told otherwise; then only when somebody says that something changed. */
 const DELAYS = [100, 400, 1500, 5000] as const;
 /** A stream that lived this long has worked: the delays begin again. Also how long after its start `settled` comes. */
 const SETTLED = 1000;
@@ -26,6 +26,7 @@ export class Supervise {
 
     constructor(
         readonly machine: Machine, readonly argv: readonly string[], readonly handlers: Supervised, readonly options: RunOptions = {},
+        readonly delays: readonly number[] = DELAYS,
     ) {
         this.#open();
     }
@@ -78,7 +79,7 @@ export class Supervise {
     #ended(error: CommandError) {
         clearTimeout(this.#settling);
         this.#stream = undefined;
-        const delay = error.problem === "not-found" ? undefined : DELAYS[this.#attempts++];
+        const delay = error.problem === "not-found" ? undefined : this.delays[this.#attempts++];
         if (delay !== undefined)
             this.#timer = setTimeout(() => this.#open(), delay);
         this.handlers.ended(error, delay !== undefined);

@@ -19,8 +19,14 @@ const EVENTS = ["virsh", "-q", "-c", "qemu:///system", "event", "--all", "--loop
 const PLACES = [
     "/etc/libvirt/qemu", "/etc/libvirt/qemu/autostart", "/var/lib/libvirt/qemu/save", "/run/libvirt/qemu",
 ] as const;
-/** Its sockets appear here when it starts. */
-const SOCKETS = "/run/libvirt";
+/** The sockets that we connect to, libvirtd's or virtqemud's, appear here when it starts. */
+const SOCKETS = "/run/libvirt", SOCKET = /\/(?:libvirt|virtqemud)-sock$/;
+
+/**
+ * When to connect again, in milliseconds after the connection ended. Not at once: while libvirt is being stopped its socket is
+ * still there for a moment, and whoever connects to it starts libvirt again (systemd.socket(5)).
+ */
+const DELAYS = [1000, 2000, 5000] as const;
 
 const SENTENCES = {
     missing: msg("virsh is not installed. Install the package libvirt-clients (Debian) or libvirt-client (Fedora)."),
@@ -61,12 +67,13 @@ export class GuestWatch {
             settled: () => { void this.readLists(); },
             ended: (error, again) => {
                 this.update({ streams: { libvirt: { state: "interrupted", words: wordsOf(error), again } } });
-                void this.readAll();
+                if (!again)
+                    void this.readAll();
             },
-        });
+        }, {}, DELAYS);
         this.#watches = [
             ...PLACES.map(place => machine.watchDirectory(place, path => this.#file(path))),
-            machine.watchDirectory(SOCKETS, () => this.#events.retry()),
+            machine.watchDirectory(SOCKETS, path => { if (SOCKET.test(path)) this.#events.retry(); }),
         ];
     }
 

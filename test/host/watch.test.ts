@@ -208,6 +208,7 @@ await eachRelease(release => {
         await seen.until("running", now => guest(now)?.state === "running", 2);
         await styx.virsh("destroy");
         await host.sh("systemctl stop libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket libvirtd.service");
+        expect(await host.sh("systemctl is-active libvirtd.service || true")).toBe("inactive\n");
         await seen.until("that libvirt cannot be reached", now => /libvirt cannot be reached/.test(says(now.guests)), 10);
         expect(given(seen.snapshot().links).length).toBeGreaterThan(1);
         await sleep(8000); // all attempts are over
