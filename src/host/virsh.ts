@@ -47,6 +47,16 @@ export function definitionIn(answer: string): string | undefined {
     return start < 0 || end < start ? undefined : `${answer.slice(start, end)}</domain>\n`;
 }
 
+/** The definitions in the answer to several `dumpxml`, as far as their first and last lines tell. */
+export function definitionsIn(answer: string): string[] {
+    return answer.match(/^<domain[\s>][^]*?^<\/domain>\n/gm) ?? [];
+}
+
+/** libvirt prints the UUID before all that may hold text of somebody's own, but for the name, in which `<` is escaped. */
+function uuidOf(xml: string | undefined): string | undefined {
+    return xml === undefined ? undefined : /<uuid>([^<]*)<\/uuid>/.exec(xml)?.[1];
+}
+
 /** The answers to `version --daemon` (virsh.c cmdVersion). Undefined where the daemon did not tell. */
 export function versionIn(answer: string): Libvirt | undefined {
     const version = /^Running against daemon: (\S+)$/m.exec(answer)?.[1];
@@ -130,48 +140,81 @@ function dumpsOf(reading: GuestReading): ("live" | "configured")[] {
     return [...reading.state === "off" ? [] : ["live" as const], ...reading.persistent ? ["configured" as const] : []];
 }
 
-/** Reads the definitions of many guests in one go; `ready` gets each guest as soon as its last definition is there. */
-async function readDefinitions(virsh: Conversation, readings: readonly GuestReading[], ready: (guest: Guest) => void) {
-    const work = readings.flatMap(reading => {
-        const dumps = dumpsOf(reading);
-        return dumps.map((which, index) => ({ reading, which, last: index === dumps.length - 1 }));
-    });
-    const commands = work.map(({ reading, which }) => `dumpxml ${which === "live" ? "" : "--inactive "}${reading.uuid}`);
-    let current: GuestReading | undefined;
-    await virsh.ask(commands, (answer, index) => {
-        const item = work[index];
-        if (!item)
-            return;
-        current = current?.uuid === item.reading.uuid ? current : { ...item.reading };
-        const xml = definitionIn(answer);
-        if (xml === undefined)
-            current.problem = msg("libvirt does not show the definition of this guest: $0", errorsIn(answer));
+/**
+ * How many definitions one line asks for. virsh reads a line byte by byte, echoes it and flushes after each command: of ten
+ * guests on a line of their own come 130 pieces, of ten on one line 20, and each piece is a message of its own up to the page.
+ */
+const TOGETHER = 10;
+
+interface Dump {
+    which: "live" | "configured";
+    of: { reading: GuestReading; open: number; guest?: Guest };
+}
+
+const dumpxml = ({ which, of }: Dump) => `dumpxml ${which === "live" ? "" : "--inactive "}${of.reading.uuid}`;
+
+function take({ which, of }: Dump, xml: string | undefined, errors: string) {
+    if (xml === undefined)
+        of.reading.problem = msg("libvirt does not show the definition of this guest: $0", errors);
+    else
+        of.reading[which] = xml;
+    if (--of.open === 0)
+        of.guest = guestOf(of.reading);
+}
+
+/** Reads the definitions of many guests; those without any (transient ones that are off) are left out. */
+async function readDefinitions(virsh: Conversation, readings: readonly GuestReading[]): Promise<Guest[]> {
+    const all: Dump["of"][] = readings.map(reading => ({ reading: { ...reading }, open: 0 }));
+    const dumps = all.flatMap(of => dumpsOf(of.reading).map((which): Dump => {
+        of.open++;
+        return { which, of };
+    }));
+    const groups = Array.from({ length: Math.ceil(dumps.length / TOGETHER) }, (_, at) => dumps.slice(at * TOGETHER, (at + 1) * TOGETHER));
+    const alone: Dump[] = [];
+    await virsh.ask(groups.map(group => group.map(dumpxml).join(";")), (answer, index) => {
+        const group = groups[index] ?? [], found = definitionsIn(answer);
+        // One that failed, or that holds what looks like another: then each is asked for by itself.
+        const fits = errorsIn(answer) === "" && found.length === group.length;
+        if (fits && group.every((dump, at) => uuidOf(found[at]) === dump.of.reading.uuid))
+            group.forEach((dump, at) => take(dump, found[at], ""));
         else
-            current[item.which] = xml;
-        if (item.last)
-            ready(guestOf(current));
+            alone.push(...group);
     });
+    await virsh.ask(alone.map(dumpxml), (answer, index) => {
+        const dump = alone[index];
+        if (dump)
+            take(dump, definitionIn(answer), errorsIn(answer));
+    });
+    return all.flatMap(({ guest }) => guest ?? []);
 }
 
 /** All guests of the host, in libvirt's order. */
 export async function readGuests(virsh: Conversation): Promise<Guest[]> {
     const lists = await readLists(virsh);
-    const guests: Guest[] = [];
-    await readDefinitions(virsh, [...lists.all].map(uuid => readingOf(uuid, lists)), guest => guests.push(guest));
-    return guests;
+    return readDefinitions(virsh, [...lists.all].map(uuid => readingOf(uuid, lists)));
 }
 
-/** Some guests, read again. Those that libvirt no longer knows are left out. */
-export async function readSome(virsh: Conversation, uuids: readonly string[]): Promise<Map<string, Guest>> {
+/** With more guests than this the lists tell sooner how they are. */
+const MANY = 20;
+
+async function readStates(virsh: Conversation, uuids: readonly string[]): Promise<GuestReading[]> {
+    if (uuids.length > MANY) {
+        const lists = await readLists(virsh);
+        return uuids.filter(uuid => lists.all.has(uuid)).map(uuid => readingOf(uuid, lists));
+    }
     const readings: GuestReading[] = [];
     await virsh.ask(uuids.map(uuid => `dominfo ${uuid}`), (answer, index) => {
         const reading = infoIn(answer, uuids[index] ?? "");
         if (reading)
             readings.push(reading);
     });
-    const guests = new Map<string, Guest>();
-    await readDefinitions(virsh, readings, guest => guests.set(guest.uuid, guest));
-    return guests;
+    return readings;
+}
+
+/** Some guests, read again. Those that libvirt no longer knows are left out. */
+export async function readSome(virsh: Conversation, uuids: readonly string[]): Promise<Map<string, Guest>> {
+    const guests = await readDefinitions(virsh, await readStates(virsh, uuids));
+    return new Map(guests.map(guest => [guest.uuid, guest]));
 }
 
 /** The UUIDs of guests that appeared, vanished or are not as they were known: seven lists instead of all definitions. */
