@@ -20,7 +20,7 @@ cp "$part"/debs/boot/vmlinuz-* "$part/vmlinuz"
 cp "$(find "$part/debs" -type f -path '*bin/busybox')" "$part/busybox"
 
 cp "$part/busybox" "$part/tree/bin/busybox"
-for module in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci failover net_failover virtio_net \
+for module in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci failover net_failover virtio_net virtio_console \
     button evdev pvpanic pvpanic-mmio pvpanic-pci; do
     find "$part/debs" -name "$module.ko" -exec cp {} "$part/tree/modules/" \;
 done

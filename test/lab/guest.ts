@@ -20,8 +20,8 @@ export interface GuestOptions {
     interfaces: readonly string[];
     /** MiB. Default 128 for a guest that boots, 32 for others. */
     memory?: number;
-    /** Boots a kernel with these addresses, by interface; several on one interface as a list. Without: nothing to boot. */
-    boots?: readonly (GuestAddress | readonly GuestAddress[])[];
+    /** Boots a kernel with these addresses, by interface; several on one interface as a list, or from DHCP. Without: nothing to boot. */
+    boots?: readonly (GuestAddress | readonly GuestAddress[] | "dhcp")[];
     /** Further XML for `<devices>`. */
     devices?: string;
     /** Further XML for `<domain>`: `<on_reboot>destroy</on_reboot>`, `<metadata>` … */
@@ -41,7 +41,7 @@ export async function defineGuest(host: TestHost, options: GuestOptions): Promis
     await host.run(["virsh", "define", "/dev/stdin"], guestXml(options));
     const uuid = (await host.run(["virsh", "domuuid", options.name])).trim();
     const [first] = [options.boots?.[0] ?? []].flat();
-    return new Guest(host, options.name, uuid, first?.address ?? "");
+    return new Guest(host, options.name, uuid, first === undefined || first === "dhcp" ? "" : first.address);
 }
 
 export class Guest {
@@ -111,7 +111,7 @@ ${devices}
 }
 
 function bootXml(name: string, boots: NonNullable<GuestOptions["boots"]>): string {
-    const links = boots.map((addresses, index) => `lab.eth${index}=${[addresses].flat()
+    const links = boots.map((addresses, index) => `lab.eth${index}=${addresses === "dhcp" ? "dhcp" : [addresses].flat()
         .map(({ address, gateway }) => `${address}@${gateway ?? (address.includes(":") ? "fe80::1" : "169.254.0.1")}`).join(",")}`);
     return `<kernel>${place}/vmlinuz</kernel><initrd>${place}/initrd</initrd>` +
         `<cmdline>console=ttyS0 quiet panic=-1 lab.name=${name} ${links.join(" ")}</cmdline>`;

@@ -7,6 +7,7 @@ import { planChangeMapping, planMapAddress, type MappingWish } from "../../actio
 import { isOwnAddress, readSide } from "../../actions/nat-conflicts.ts";
 import { answeredByAnother } from "../../host/nat.ts";
 import type { Machine } from "../../host/run.ts";
+import { guestChoices } from "../../model/guest-addresses.ts";
 import { formatPrefix } from "../../model/nat-address.ts";
 import { likelyUplinks } from "../../model/nat-host.ts";
 import { formatLimits, parseLimits } from "../../model/nat-limits.ts";
@@ -15,16 +16,20 @@ import { ownership, wayIn } from "../../model/nat-works.ts";
 import { EMPTY_STATE, isSingle, mappingKey, type Mapping, type NatState } from "../../model/nat.ts";
 import type { Planned } from "../../model/plan.ts";
 import type { Snapshot } from "../../model/snapshot.ts";
-import { SelectField, TextField } from "../../ui/fields.tsx";
+import { TextField } from "../../ui/fields.tsx";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { Status } from "../../ui/status.tsx";
 import { _, format } from "../../ui/translate.ts";
-import { freeAddresses, guestChoices } from "./rows.ts";
+import { GuestField, Origin, choiceKey, pickedOf, useAddressSearch } from "./guest-field.tsx";
+import { freeAddresses } from "./rows.ts";
 
 interface Form {
     public: string;
-    guest: string;
+    /** Absent: that of the guest that was picked, as soon as it is known. */
+    guest: string | undefined;
+    /** `choiceKey` of a guest; empty: none. */
+    picked: string;
     description: string;
     limits: string;
     log: boolean;
@@ -35,7 +40,7 @@ interface Form {
 
 function formOf(mapping: Mapping | undefined, guestAddress: string, guarded: boolean): Form {
     return {
-        public: mapping ? mappingKey(mapping) : "", guest: mapping ? formatPrefix(mapping.guest) : guestAddress,
+        public: mapping ? mappingKey(mapping) : "", guest: mapping ? formatPrefix(mapping.guest) : guestAddress, picked: "",
         description: mapping?.description ?? "", limits: formatLimits(mapping?.limits), log: mapping?.log ?? false, guard: guarded,
         acceptOwn: false, uplink: "",
     };
@@ -58,7 +63,7 @@ export function planOfForm(snapshot: Snapshot, form: Form, old: Mapping | undefi
     if ("problem" in limits)
         return { problems: [{ field: "limits", says: limits.problem }] };
     const wish: MappingWish = {
-        public: form.public, guest: form.guest, description: form.description, log: form.log, guard: form.guard,
+        public: form.public, guest: form.guest ?? "", description: form.description, log: form.log, guard: form.guard,
         enabled: old?.enabled ?? true, acceptOwnAddress: form.acceptOwn, ...limits,
         ...(form.uplink === "" ? {} : { uplinks: [form.uplink] }),
     };
@@ -138,13 +143,15 @@ export function MapDialog({ old, guestAddress = "", machine, onClose, onDone }: 
     const [form, setForm] = useState(() => formOf(old, guestAddress, isGuarded(snapshot, state, old)));
     const [more, setMore] = useState(old?.limits !== undefined || old?.log === true);
     const set = <Key extends keyof Form>(key: Key) => (value: Form[Key]) => setForm(now => ({ ...now, [key]: value }));
-    const planned = useMemo(() => planOfForm(snapshot, form, old), [snapshot, form, old]);
+    const search = useAddressSearch(machine, snapshot);
+    const choices = useMemo(() => guestChoices(snapshot, search.addresses), [snapshot, search.addresses]);
+    const inside = form.guest ?? pickedOf(choices, form.picked)?.address ?? "";
+    const picked = pickedOf(choices, form.picked) ?? choices.find(({ address }) => address !== undefined && address === inside);
+    const planned = useMemo(() => planOfForm(snapshot, { ...form, guest: inside }, old), [snapshot, form, inside, old]);
     const likely = likelyUplinks(snapshot);
     const uplinks = state.uplinks.length > 0 ? state.uplinks : form.uplink === "" ? likely : [form.uplink];
-    const choices = guestChoices(snapshot);
     const side = readSide("public", form.public);
     const own = "prefix" in side && isOwnAddress(snapshot, side.prefix);
-    const chosen = choices.some(choice => choice.address === form.guest) ? form.guest : "";
     return (
         <PlanDialog
             title={old ? format(_("Change the mapping of $0"), mappingKey(old)) : _("Map a public address")} size="large"
@@ -154,17 +161,15 @@ export function MapDialog({ old, guestAddress = "", machine, onClose, onDone }: 
             onClose={onClose} {...(onDone ? { onDone } : {})}
         >
             {choices.length > 0 && (
-                <SelectField
-                    label={_("Guest")} field="choice" value={chosen} onChange={value => { if (value !== "") set("guest")(value); }}
-                    choices={[
-                        { value: "", label: _("Another address") },
-                        ...choices.map(({ guest, device, address }) => ({ value: address, label: `${guest} · ${device} · ${address}` })),
-                    ]}
+                <GuestField
+                    choices={choices} picked={picked} search={search}
+                    onPick={choice => setForm(now => ({ ...now, picked: choice ? choiceKey(choice) : "", guest: choice ? undefined : "" }))}
                 />
             )}
             <TextField
-                label={_("Guest address")} field="guest" required code value={form.guest} onChange={set("guest")} planned={planned}
-                help={_("Or a prefix as long as the public one.")}
+                label={_("Guest address")} field="guest" required code value={inside} planned={planned}
+                onChange={text => setForm(now => ({ ...now, guest: text, picked: picked?.address === undefined ? now.picked : "" }))}
+                help={picked && (picked.address ?? "") === inside ? <Origin choice={picked} search={search} /> : _("Or a prefix as long as the public one.")}
             />
             <TextField
                 label={_("Public address")} field="public" required code value={form.public} onChange={set("public")} planned={planned}

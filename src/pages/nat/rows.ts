@@ -5,7 +5,7 @@ import type { Mapping, NatState } from "../../model/nat.ts";
 import { compareMappings, mappingKey, setsOf } from "../../model/nat.ts";
 import type { Prefix } from "../../model/nat-address.ts";
 import { formatPrefix, fromNumber, overlaps, parsePrefix, span, width } from "../../model/nat-address.ts";
-import { destination, gateways, hostAddresses, reservedIn } from "../../model/nat-host.ts";
+import { gateways, hostAddresses, reservedIn } from "../../model/nat-host.ts";
 import { currentState, natReading, type NatReading } from "../../model/nat-reading.ts";
 import { findings, wayIn, type Around } from "../../model/nat-works.ts";
 import { valueOf, type Reading, type Snapshot } from "../../model/snapshot.ts";
@@ -64,25 +64,6 @@ export function natRows(snapshot: Snapshot, around?: Around): Reading<readonly N
     const guests = guestsByDevice(snapshot);
     const mappings = [...currentState(reading.value).mappings].sort(compareMappings);
     return { state: "read", value: mappings.map(mapping => rowOf(snapshot, reading.value, mapping, guests, around)) };
-}
-
-/** A guest address that may be mapped: routed to the device of a guest's interface. */
-export interface GuestChoice {
-    guest: string;
-    device: string;
-    address: string;
-}
-
-/** Every address (or prefix) that is routed to a guest's device, by guest. */
-export function guestChoices(snapshot: Snapshot): GuestChoice[] {
-    const guests = guestsByDevice(snapshot);
-    return (valueOf(snapshot.routes) ?? []).flatMap(route => {
-        const guest = guests.get(route.device ?? "");
-        const prefix = destination(route);
-        const usable = prefix && prefix.length > 0 && route.type === "unicast" && route.protocol !== "kernel" && route.gateway === undefined;
-        return guest && usable && !/^(fe80|ff00|169\.254)/.test(prefix.address)
-            ? [{ guest: guest.name, device: route.device ?? "", address: formatPrefix(prefix) }] : [];
-    }).sort((a, b) => a.guest < b.guest ? -1 : a.guest > b.guest ? 1 : 0);
 }
 
 /** How many free addresses are offered. */

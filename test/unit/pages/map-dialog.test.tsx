@@ -2,10 +2,11 @@
  * @jest-environment jsdom
  */
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { cleanup, render, screen } from "@testing-library/react";
+import { act, cleanup, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { TextEncoder } from "node:util";
 import type { Machine } from "../../../src/host/run.ts";
+import { guestOf } from "../../../src/model/guest.ts";
 import type { Plan } from "../../../src/model/plan.ts";
 import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
 import { stubCockpit } from "./cockpit-stub.ts";
@@ -26,8 +27,18 @@ const route = (destination: string, device: string, gateway?: string) => ({
     family: "inet" as const, destination, type: "unicast", table: "main", device, ...gateway !== undefined && { gateway },
 });
 
+const definition = (name: string, inside: string) => `<domain type='kvm'><name>${name}</name><devices><interface ${inside}</interface></devices></domain>`;
+const guest = (name: string, inside: string) => guestOf({
+    uuid: name, name, state: "running", persistent: true, autostart: false, managedSave: false, live: definition(name, inside), configured: definition(name, inside),
+});
+
 const snapshot: Snapshot = {
     ...NOTHING_READ,
+    guests: read([
+        guest("charon", "type='ethernet'><mac address='52:54:00:00:00:02'/><target dev='charon0'/>"),
+        guest("styx", "type='network'><mac address='52:54:00:00:00:01'/><source network='default'/><target dev='vnet0'/>"),
+        guest("lethe", "type='bridge'><mac address='52:54:00:00:00:03'/><source bridge='br7'/><target dev='vnet1'/>"),
+    ]),
     links: read([{ index: 2, name: "eth0", mtu: 1500, up: true, carrier: true }]),
     addresses: read(new Map([["eth0", [{ family: "inet" as const, address: "203.0.113.1", prefix: 24, scope: "global" }]]])),
     routes: read([route("default", "eth0", "203.0.113.254"), route("203.0.113.0/24", "eth0"), route("10.0.0.2", "charon0")]),
@@ -39,7 +50,10 @@ const snapshot: Snapshot = {
 /** Answers the probe for another owner of an address: nobody has it. */
 const asked: string[] = [];
 const machine: Machine = {
-    run: argv => { asked.push(argv.join(" ")); return Promise.resolve(""); },
+    run: argv => {
+        asked.push(argv.join(" "));
+        return Promise.resolve(argv[0] === "ip" ? '[{"dst":"192.168.122.8","lladdr":"52:54:00:00:00:01"}]' : "");
+    },
     stream: () => ({ write: () => undefined, close: () => undefined }),
     read: () => Promise.resolve(null),
     replace: () => Promise.resolve(),
@@ -50,13 +64,15 @@ let ran: Plan[];
 beforeEach(() => { ran = []; });
 afterEach(cleanup);
 
-function show(dialog: React.ReactNode) {
+/** Shows a dialog, and waits for what it reads of the host by itself. */
+async function show(dialog: React.ReactNode) {
     render(
         <AccessContext value="granted">
             <ExecuteContext value={plan => { ran.push(plan); return Promise.resolve({ state: "done", holds: true }); }}>
                 <SnapshotContext value={snapshot}><Toasts>{dialog}</Toasts></SnapshotContext>
             </ExecuteContext>
         </AccessContext>);
+    await act(async () => { await new Promise(resolve => { setTimeout(resolve, 0); }); });
 }
 
 const button = (name: string) => screen.getByRole("button", { name });
@@ -66,6 +82,30 @@ async function type(label: RegExp, text: string) {
     await userEvent.click(screen.getByLabelText(label));
     await userEvent.paste(text);
 }
+
+describe("picking a guest", () => {
+    beforeEach(() => show(<MapDialog machine={machine} onClose={() => undefined} />));
+    const inside = () => (screen.getByLabelText<HTMLInputElement>(/^Guest address/)).value;
+    const pick = (label: string) => userEvent.selectOptions(screen.getByLabelText("Guest"), label);
+
+    test.each([
+        ["charon · charon0 · 10.0.0.2", "10.0.0.2", "This host has a route to it over charon0."],
+        ["styx · vnet0 · 192.168.122.8", "192.168.122.8", "From this host's neighbour table: the address of 52:54:00:00:00:01."],
+        ["lethe · vnet1 · address not known", "", "Looking for its address…"],
+    ])("%s fills its address in and says where it is from", async (label, address, origin) => {
+        await pick(label);
+        expect(inside()).toBe(address);
+        expect(screen.getByText(origin)).toBeTruthy();
+    });
+
+    test("an address typed for a guest whose own is not known stays, and nothing is said of its origin", async () => {
+        await pick("lethe · vnet1 · address not known");
+        await type(/^Guest address/, "10.7.0.2");
+        expect(inside()).toBe("10.7.0.2");
+        expect(screen.queryByText("Looking for its address…")).toBeNull();
+        expect(screen.getByText("Or a prefix as long as the public one.")).toBeTruthy();
+    });
+});
 
 describe("mapping an address", () => {
     beforeEach(() => show(<MapDialog machine={machine} guestAddress="10.0.0.2" onClose={() => undefined} />));
@@ -110,7 +150,7 @@ describe("mapping an address", () => {
 });
 
 test("an import with errors names each line and cannot be run; corrected it can", async () => {
-    show(<ImportDialog onClose={() => undefined} onDone={() => undefined} />);
+    await show(<ImportDialog onClose={() => undefined} onDone={() => undefined} />);
     const text = screen.getByLabelText("Text of the file");
     await userEvent.click(text);
     await userEvent.paste("public,guest\n203.0.113.10,10.0.0.2\n203.0.113.10,10.0.0.3\nnonsense,10.0.0.4\n");
