@@ -30,6 +30,11 @@ export function formatTime(time: number, now = Date.now()): string {
     return new Intl.DateTimeFormat(locale(), today ? { timeStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" }).format(time);
 }
 
+/** Hours and minutes. */
+export function formatClock(time: number): string {
+    return new Intl.DateTimeFormat(locale(), { timeStyle: "short" }).format(time);
+}
+
 /** Milliseconds since 1970, complete: for titles. */
 export function formatFullTime(time: number): string {
     return new Intl.DateTimeFormat(locale(), { dateStyle: "full", timeStyle: "long" }).format(time);

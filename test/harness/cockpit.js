@@ -47,6 +47,25 @@
         gettext: text => translations[text]?.[1] ?? text,
         ngettext: (one, many, count) => translations[one]?.[count === 1 ? 1 : 2] ?? (count === 1 ? one : many),
         locale: more => { translations = { ...translations, ...more }; },
+        // The host's programs: conntrack has something to say, the others are not there. Files are not there either.
+        channel: ({ spawn }) => {
+            const channel = new EventTarget();
+            const listen = channel.addEventListener.bind(channel);
+            const close = options => channel.dispatchEvent(new CustomEvent("close", { detail: options }));
+            setTimeout(() => {
+                if (spawn?.[0] !== "conntrack")
+                    return spawn && close({ problem: "not-found", message: "not found" });
+                const line = port => `tcp 6 431999 ESTABLISHED src=192.0.2.80 dst=203.0.113.10 sport=${port} dport=22 `
+                    + `src=10.0.0.2 dst=192.0.2.80 sport=22 dport=${port} [ASSURED] mark=0 use=1\n`;
+                channel.dispatchEvent(new CustomEvent("message", { detail: new TextEncoder().encode([1, 2, 3].map(line).join("")) }));
+                return close({});
+            }, 20);
+            return Object.assign(channel, {
+                valid: true, send: () => undefined, control: () => undefined, close: () => undefined,
+                addEventListener: (name, heard) => listen(name, event => heard(event, event.detail)),
+            });
+        },
+        file: () => ({ read: () => Promise.resolve(null), replace: () => Promise.resolve(), close: () => undefined }),
         permission: () => permission,
         hidden: false,
         jump: place => console.log("jump", place),

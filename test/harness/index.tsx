@@ -9,12 +9,14 @@ import type { Snapshot } from "../../src/model/snapshot.ts";
 import "../../src/ui/page.css";
 import { followShell } from "../../src/ui/theme.ts";
 import { failing, fixture } from "./fixture.ts";
+import { withNat } from "./nat.ts";
 import { withTaps } from "./taps.ts";
 
 const state = new URLSearchParams(window.location.search).get("state") ?? "";
 const snapshot = state === "failed" ? failing()
     : state === "empty" ? { ...fixture(), guests: { state: "read" as const, value: [] } }
     : state === "reading" ? { ...fixture(), guests: { state: "reading" as const } }
+    : state.startsWith("nat") ? withNat(state.slice(4))
     : fixture(Number(state) || 0);
 
 const wait = (milliseconds: number) => new Promise(resolve => setTimeout(resolve, milliseconds));

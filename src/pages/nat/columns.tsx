@@ -2,9 +2,10 @@
 import { hrefTo } from "../../ui/location.ts";
 import { Dot, Status } from "../../ui/status.tsx";
 import type { Column, Filter } from "../../ui/table-model.ts";
-import { _, format, formatNumber } from "../../ui/translate.ts";
-import { formatBytes } from "../../ui/units.ts";
+import { _, format } from "../../ui/translate.ts";
+import { formatBytes, formatClock, formatFullTime, formatRate, formatTime } from "../../ui/units.ts";
 import { stateWord } from "../guests/columns.tsx";
+import { useRate } from "../taps/traffic.tsx";
 import type { NatRow } from "./rows.ts";
 
 function PublicCell({ row }: { row: NatRow }) {
@@ -40,33 +41,70 @@ function WorksCell({ row }: { row: NatRow }) {
     }
 }
 
-function count(value: number): string {
-    return value < 0 ? "–" : formatNumber(value);
+function DeviceCell({ row }: { row: NatRow }) {
+    return (
+        <div className="kt-lines">
+            {row.device === "" ? "–" : <a className="kt-mono" dir="ltr" href={hrefTo(["taps", row.device])}>{row.device}</a>}
+            {row.uplinks !== "" && <span className="kt-subtle">{format(_("by $0"), row.uplinks)}</span>}
+        </div>
+    );
 }
 
-function bytes(value: number): string {
-    return value < 0 ? "–" : formatBytes(value);
+/** Open now, and counted since the table was loaded. */
+function ConnectionsCell({ row }: { row: NatRow }) {
+    return (
+        <div className="kt-lines">
+            {row.unknown !== "" ? <Status kind="unknown" reason={row.unknown}>{_("Not known")}</Status>
+                : <span>{row.open < 0 ? "–" : format(_("$0 open now"), row.open)}</span>}
+            {row.hitsIn >= 0 && (
+                <span className="kt-subtle kt-nowrap" title={_("Connections since the mapping was loaded")}>
+                    {format(_("$0 in, $1 out"), row.hitsIn, Math.max(0, row.hitsOut))}
+                </span>
+            )}
+        </div>
+    );
+}
+
+function LastCell({ row }: { row: NatRow }) {
+    if (row.busy)
+        return _("now");
+    if (row.last > 0)
+        return <time dateTime={new Date(row.last).toISOString()} title={formatFullTime(row.last)}>{formatTime(row.last)}</time>;
+    return row.since === 0 ? "–"
+        : <span className="kt-subtle kt-nowrap" title={_("Nobody on the host writes it down: this page looks since then.")}>{format(_("not since $0"), formatClock(row.since))}</span>;
+}
+
+/** Of the device: now, and since it was made. */
+function TrafficCell({ row }: { row: NatRow }) {
+    const rate = useRate(row.device);
+    if (row.sent < 0)
+        return "–";
+    return (
+        <div className="kt-lines">
+            <span className="kt-nowrap" title={_("to the guest")}>
+                {rate ? format(_("in $0"), formatRate(rate.toGuest)) : ""} <span className="kt-subtle">{formatBytes(row.received)}</span>
+            </span>
+            <span className="kt-nowrap" title={_("from the guest")}>
+                {rate ? format(_("out $0"), formatRate(rate.fromGuest)) : ""} <span className="kt-subtle">{formatBytes(row.sent)}</span>
+            </span>
+        </div>
+    );
 }
 
 export const natColumns = (): readonly Column<NatRow>[] => [
-    { key: "public", title: _("Public address"), cell: row => <PublicCell row={row} />, sort: row => row.key, width: 20 },
-    { key: "guest", title: _("Guest address"), cell: row => <GuestCell row={row} />, sort: row => row.guestAddress, width: 18 },
+    { key: "public", title: _("Public address"), cell: row => <PublicCell row={row} />, sort: row => row.key, width: 18 },
+    { key: "guest", title: _("Guest address"), cell: row => <GuestCell row={row} />, sort: row => row.guestAddress, width: 16 },
+    { key: "device", title: _("Device, uplink"), cell: row => <DeviceCell row={row} />, sort: row => [row.device, row.uplinks], width: 13 },
     {
-        key: "device", title: _("Device"), width: 15, sort: row => row.device,
-        cell: row => row.device === "" ? "–" : <a className="kt-mono" dir="ltr" href={hrefTo(["taps", row.device])}>{row.device}</a>,
-    },
-    {
-        key: "works", title: _("Will it work?"), cell: row => <WorksCell row={row} />, width: 19,
+        key: "works", title: _("Will it work?"), cell: row => <WorksCell row={row} />, width: 16,
         sort: row => ["danger", "warning", "info", "success"].indexOf(row.severity),
     },
     {
-        key: "hits", title: _("Connections in, out"), width: 14, sort: row => row.hitsIn + row.hitsOut,
-        cell: row => format("$0, $1", count(row.hitsIn), count(row.hitsOut)),
+        key: "connections", title: _("Connections"), width: 12, sort: row => [row.open, row.hitsIn + row.hitsOut],
+        cell: row => <ConnectionsCell row={row} />,
     },
-    {
-        key: "traffic", title: _("Sent, received"), width: 14, sort: row => row.sent + row.received,
-        cell: row => format("$0, $1", bytes(row.sent), bytes(row.received)),
-    },
+    { key: "last", title: _("Last used"), width: 10, sort: row => row.last, cell: row => <LastCell row={row} /> },
+    { key: "traffic", title: _("Traffic"), width: 15, sort: row => row.sent + row.received, cell: row => <TrafficCell row={row} /> },
 ];
 
 export const natFilters = (): readonly Filter<NatRow>[] => [

@@ -27,6 +27,8 @@ import "./page.css";
 import { natRows, type NatRow } from "./rows.ts";
 import { SettingsDialog } from "./settings-dialog.tsx";
 import { exportAs, ImportDialog } from "./transfer.tsx";
+import { TrafficContext, useTraffic } from "../taps/traffic.tsx";
+import { useUse } from "./use.ts";
 
 type Open =
     | { dialog: "map" | "import" | "settings" }
@@ -160,19 +162,21 @@ export function NatPage({ machine = host }: { machine?: Machine }) {
     const snapshot = useSnapshot();
     const around = useForwarding(machine);
     const { status, refresh } = useChangeStatus(machine);
+    const use = useUse(machine);
+    const traffic = useTraffic(snapshot.links);
     const [open, setOpen] = useState<Open>();
     const [columns] = useState(natColumns);
     const [filters] = useState(natFilters);
     const [stable] = useState(() => stableRows<NatRow>(keyOf));
     const reading = useMemo(() => natReading(snapshot), [snapshot]);
     const rows = useMemo((): Reading<readonly NatRow[]> => {
-        const read = natRows(snapshot, around);
+        const read = natRows(snapshot, around, use);
         return read.state === "read" ? { state: "read", value: stable(read.value) } : read;
-    }, [snapshot, around, stable]);
+    }, [snapshot, around, use, stable]);
     const actions = useActions(setOpen);
     const detail = useCallback((row: NatRow) => <NatDetail rowKey={row.key} machine={machine} around={around} />, [machine, around]);
     return (
-        <>
+        <TrafficContext value={traffic}>
             <ChangeStatusNotice machine={machine} status={status} refresh={refresh} />
             {reading.state === "read" && <NatStatus reading={reading.value} pending={status.state === "pending"} />}
             <section className="kt-card kt-table-card">
@@ -183,6 +187,6 @@ export function NatPage({ machine = host }: { machine?: Machine }) {
                 />
             </section>
             {open && <Dialog open={open} machine={machine} onClose={() => setOpen(undefined)} onDone={refresh} />}
-        </>
+        </TrafficContext>
     );
 }

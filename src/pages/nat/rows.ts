@@ -5,8 +5,9 @@ import type { Mapping, NatState } from "../../model/nat.ts";
 import { compareMappings, mappingKey, setsOf } from "../../model/nat.ts";
 import type { Prefix } from "../../model/nat-address.ts";
 import { formatPrefix, fromNumber, overlaps, parsePrefix, span, width } from "../../model/nat-address.ts";
-import { gateways, hostAddresses, reservedIn } from "../../model/nat-host.ts";
+import { gateways, hostAddresses, reservedIn, routeTo } from "../../model/nat-host.ts";
 import { currentState, natReading, type NatReading } from "../../model/nat-reading.ts";
+import type { Watched } from "../../model/nat-seen.ts";
 import { findings, wayIn, type Around } from "../../model/nat-works.ts";
 import { valueOf, type Reading, type Snapshot } from "../../model/snapshot.ts";
 import { translate } from "../../ui/translate.ts";
@@ -29,6 +30,16 @@ export interface NatRow {
     /** Of the device: what the guest sent and received; -1 where there is no device. */
     sent: number;
     received: number;
+    /** The link by which it is reached; several where any may be. */
+    uplinks: string;
+    /** Open connections; -1 where they are not known, then `unknown` says why. */
+    open: number;
+    unknown: string;
+    /** When something went through it last, and since when that is looked at; in milliseconds since 1970, 0: never, or not known. */
+    last: number;
+    since: number;
+    /** It was used at the very last look. */
+    busy: boolean;
     description: string;
     limited: boolean;
     log: boolean;
@@ -41,11 +52,32 @@ function guestsByDevice(snapshot: Snapshot): ReadonlyMap<string, Guest> {
             target === undefined ? [] : [[target, guest] as const])));
 }
 
-function rowOf(snapshot: Snapshot, reading: NatReading, mapping: Mapping, guests: ReadonlyMap<string, Guest>, around?: Around): NatRow {
+/** The uplink whose network the public address lies in, else all: the provider sends it by any of them. */
+function uplinksOf(snapshot: Snapshot, mapping: Mapping, uplinks: readonly string[]): string {
+    const route = routeTo(snapshot, mapping.public);
+    return route?.gateway === undefined && uplinks.includes(route?.device ?? "") ? route?.device ?? "" : uplinks.join(", ");
+}
+
+function lookedAt(key: string, use: Reading<Watched>): Pick<NatRow, "open" | "unknown" | "last" | "since" | "busy"> {
+    if (use.state !== "read")
+        return { open: -1, unknown: use.state === "failed" ? translate(use.says) : "", last: 0, since: 0, busy: false };
+    const { since, at, uses } = use.value;
+    const { open = -1, last = 0 } = uses.get(key) ?? {};
+    return { open, unknown: "", last, since, busy: last === at };
+}
+
+interface Facts {
+    guests: ReadonlyMap<string, Guest>;
+    around: Around | undefined;
+    use: Reading<Watched>;
+}
+
+function rowOf(snapshot: Snapshot, reading: NatReading, mapping: Mapping, { guests, around, use }: Facts): NatRow {
     const key = mappingKey(mapping);
     const sets = setsOf(mapping.public);
     const hits = (set: string, element: string) => reading.running?.hits.get(set)?.get(element)?.packets ?? -1;
-    const { device = "", link } = wayIn(snapshot, mapping.guest, currentState(reading).uplinks);
+    const { uplinks } = currentState(reading);
+    const { device = "", link } = wayIn(snapshot, mapping.guest, uplinks);
     const guest = guests.get(device);
     const [worst] = findings(snapshot, reading, mapping, around);
     return {
@@ -53,17 +85,20 @@ function rowOf(snapshot: Snapshot, reading: NatReading, mapping: Mapping, guests
         device, severity: worst?.severity ?? "success", because: worst ? translate(worst.says) : "",
         hitsIn: hits(sets.public, key), hitsOut: hits(sets.guest, formatPrefix(mapping.guest)),
         sent: link?.traffic?.rxBytes ?? -1, received: link?.traffic?.txBytes ?? -1,
+        uplinks: uplinksOf(snapshot, mapping, uplinks), ...lookedAt(key, use),
         description: mapping.description, limited: mapping.limits !== undefined, log: mapping.log,
     };
 }
 
-export function natRows(snapshot: Snapshot, around?: Around): Reading<readonly NatRow[]> {
+const NOT_READ: Reading<Watched> = { state: "reading" };
+
+export function natRows(snapshot: Snapshot, around?: Around, use = NOT_READ): Reading<readonly NatRow[]> {
     const reading = natReading(snapshot);
     if (reading.state !== "read")
         return reading;
-    const guests = guestsByDevice(snapshot);
+    const facts: Facts = { guests: guestsByDevice(snapshot), around, use };
     const mappings = [...currentState(reading.value).mappings].sort(compareMappings);
-    return { state: "read", value: mappings.map(mapping => rowOf(snapshot, reading.value, mapping, guests, around)) };
+    return { state: "read", value: mappings.map(mapping => rowOf(snapshot, reading.value, mapping, facts)) };
 }
 
 /** How many free addresses are offered. */

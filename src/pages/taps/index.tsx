@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // All TAP devices of the host, whoever made them.
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import type { Reading } from "../../model/snapshot.ts";
 import { ChangeButton } from "../../ui/access.tsx";
 import { DataTable } from "../../ui/data-table.tsx";
@@ -15,7 +15,7 @@ import { TapDetail } from "./detail.tsx";
 import { TapDialogs, type Open } from "./dialogs.tsx";
 import "./page.css";
 import { tapRows, type TapRow, type Warning } from "./rows.ts";
-import { TrafficContext, TrafficStore } from "./traffic.tsx";
+import { TrafficContext, useTraffic } from "./traffic.tsx";
 
 const keyOf = (row: TapRow) => row.name;
 const textOf = (row: TapRow) =>
@@ -82,13 +82,8 @@ export function TapsPage() {
     const [columns] = useState(tapColumns);
     const [filters] = useState(tapFilters);
     const [stable] = useState(() => stableRows<TapRow>(keyOf));
-    const [traffic] = useState(() => new TrafficStore());
+    const traffic = useTraffic(snapshot.links);
     const [open, setOpen] = useState<Open>();
-    const { links } = snapshot;
-    useEffect(() => {
-        if (links.state === "read")
-            traffic.add(links.value, Date.now());
-    }, [links, traffic]);
     const rows = useMemo((): Reading<readonly TapRow[]> => {
         const reading = tapRows(snapshot);
         return reading.state === "read" ? { state: "read", value: stable(reading.value) } : reading;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Traffic of the last minute: the kernel tells counters only, so rates come from what was read while the page is on the screen.
-import { createContext, useContext, useSyncExternalStore } from "react";
+import { createContext, useContext, useEffect, useState, useSyncExternalStore } from "react";
+import type { Reading } from "../../model/snapshot.ts";
 import type { Link } from "../../model/tap.ts";
 import { _, format } from "../../ui/translate.ts";
 import { formatBytes, formatRate } from "../../ui/units.ts";
@@ -62,6 +63,21 @@ export const TrafficContext = createContext(new TrafficStore());
 function useSamples(name: string): readonly Sample[] {
     const store = useContext(TrafficContext);
     return useSyncExternalStore(store.subscribe, () => store.of(name)) ?? [];
+}
+
+/** Bytes per second now; undefined where fewer than two readings tell. */
+export function useRate(name: string): { toGuest: number; fromGuest: number } | undefined {
+    return ratesOf(useSamples(name).slice(-2)).at(-1);
+}
+
+/** Collects what was read of the links while the page is there. */
+export function useTraffic(links: Reading<readonly Link[]>): TrafficStore {
+    const [traffic] = useState(() => new TrafficStore());
+    useEffect(() => {
+        if (links.state === "read")
+            traffic.add(links.value, Date.now());
+    }, [links, traffic]);
+    return traffic;
 }
 
 const WIDTH = 96;
