@@ -2,6 +2,7 @@
 // What opens under a row: the life cycle, the way of a packet, both definitions, what happened.
 import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { useMemo } from "react";
+import type { Machine } from "../../host/run.ts";
 import { lifecycle, type Subject } from "../../model/glance.ts";
 import type { HistoryEntry, Reading } from "../../model/snapshot.ts";
 import { HistoryList } from "../../ui/history.tsx";
@@ -43,29 +44,27 @@ function Findings({ subject: { pair } }: { subject: Subject }) {
     );
 }
 
-export function GuestDetail({ rowKey }: { rowKey: string }) {
+export function GuestDetail({ rowKey, machine }: { rowKey: string; machine: Machine }) {
     const snapshot = useSnapshot();
     const subject = subjectsByKey(snapshot).get(rowKey);
     if (subject === undefined) {
-        const guest = snapshot.guests.state === "read" ? snapshot.guests.value.find(({ name }) => name === rowKey) : undefined;
         return (
             <>
                 <p>{_("This guest has no network interface.")}</p>
-                {guest && <InterfaceButtons guest={guest} addresses={[]} />}
+                <InterfaceButtons rowKey={rowKey} hasInterface={false} machine={machine} />
             </>
         );
     }
     const { guest, pair } = subject;
     const target = (pair.live ?? pair.configured)?.target ?? "";
-    const addresses = guestAddresses(snapshot.routes.state === "read" ? snapshot.routes.value : []).get(target) ?? [];
-    const [address] = addresses;
+    const [address] = guestAddresses(snapshot.routes.state === "read" ? snapshot.routes.value : []).get(target) ?? [];
     return (
         <>
             {guest.problem && <Alert component="p" variant="warning" isInline title={translate(guest.problem)} />}
             <Findings subject={subject} />
             <Lifecycle fates={lifecycle(subject)} running={guest.state === "running" || guest.state === "paused"} />
             <PacketWay subject={subject} address={address} />
-            <InterfaceButtons guest={guest} pair={pair} addresses={addresses} />
+            <InterfaceButtons rowKey={rowKey} hasInterface machine={machine} />
             <div className="kt-columns">
                 <DefinitionView pair={pair} />
                 <HistorySection subject={subject} history={snapshot.history} />

@@ -18,6 +18,7 @@ import { DaemonDialog } from "../host/index.tsx";
 import { MapDialog } from "../nat/map-dialog.tsx";
 import { guestColumns, guestFilters } from "./columns.tsx";
 import { GuestDetail } from "./detail.tsx";
+import { InterfaceActDialog, interfaceActions, type InterfaceAct } from "./interface-buttons.tsx";
 import { ProtectDialog, UnprotectDialog } from "./protect-dialog.tsx";
 import { guestRows, type GuestRow } from "./rows.ts";
 
@@ -25,7 +26,7 @@ const keyOf = (row: GuestRow) => row.key;
 const textOf = (row: GuestRow) =>
     [row.guest, row.uuid, row.mac, row.target, row.fate, ...row.addresses, ...row.publicAddresses, ...row.disabledAddresses].join(" ");
 const nameOf = (row: GuestRow) => row.key === row.guest ? row.guest : `${row.guest} ${row.mac}`;
-const detail = (row: GuestRow) => <GuestDetail rowKey={row.key} />;
+const detail = (row: GuestRow) => <GuestDetail rowKey={row.key} machine={machine} />;
 
 function numbers(rows: readonly GuestRow[], checks: number): readonly NumberFilter[] {
     const guests = new Set(rows.map(row => row.uuid)).size;
@@ -69,13 +70,18 @@ function StartLibvirt() {
     );
 }
 
-type Open = { dialog: "protect"; keys: readonly string[] } | { dialog: "unprotect"; key: string } | { dialog: "map"; address: string };
+type Open =
+    | { dialog: "protect"; keys: readonly string[] }
+    | { dialog: "unprotect"; key: string }
+    | { dialog: "map"; address: string }
+    | { dialog: "interface"; act: InterfaceAct; key: string };
 
 function GuestDialog({ open, onClose }: { open: Open; onClose(): void }) {
     switch (open.dialog) {
     case "protect": return <ProtectDialog keys={open.keys} onClose={onClose} />;
     case "unprotect": return <UnprotectDialog rowKey={open.key} onClose={onClose} />;
     case "map": return <MapDialog guestAddress={open.address} machine={machine} onClose={onClose} onDone={() => goTo(["nat"])} />;
+    case "interface": return <InterfaceActDialog act={open.act} rowKey={open.key} machine={machine} onClose={onClose} />;
     }
 }
 
@@ -101,6 +107,7 @@ function actionsOf(open: (wish: Open) => void) {
                 label: _("Map public address…"), changes: true, why: whyNotMapped(row),
                 run: () => open({ dialog: "map", address: row.addresses[0] ?? "" }),
             },
+            ...interfaceActions(row, act => open({ dialog: "interface", act, key: row.key })),
         ],
         bulk: (rows: readonly GuestRow[]): readonly Action[] => {
             const keys = rows.filter(row => row.protect !== "no").map(row => row.key);

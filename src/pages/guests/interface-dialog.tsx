@@ -3,24 +3,23 @@
 import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { Checkbox } from "@patternfly/react-core/dist/dynamic/components/Checkbox";
 import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
-import { useId, useMemo, useState, type ReactNode } from "react";
+import { useMemo, useState, type ReactNode } from "react";
 import { foundMeanwhile, planInterface, planRemoveInterface, type LiveWish } from "../../actions/edit-interface.ts";
 import { planMakeTap } from "../../actions/make-tap.ts";
+import type { Machine } from "../../host/run.ts";
 import type { Guest, InterfacePair } from "../../model/guest.ts";
 import { formOf, newInterface, withFields, type InterfaceField } from "../../model/interface-form.ts";
 import { randomMac } from "../../model/names.ts";
 import type { Planned } from "../../model/plan.ts";
 import { valueOf, type Snapshot } from "../../model/snapshot.ts";
 import { NEW_TAP, wishOf, withTextProblems } from "../../model/tap-text.ts";
-import { parseElement } from "../../model/xml.ts";
 import { Difference } from "../../ui/difference.tsx";
 import { problemOf, SelectField, TextField } from "../../ui/fields.tsx";
-import { More } from "../../ui/more.tsx";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { _, format } from "../../ui/translate.ts";
 import { outdented } from "../../ui/shell-words.ts";
-import { EverydayFields, MoreFields, type FieldsProps } from "./interface-fields.tsx";
+import { InterfaceEditor, isXml, useSchema, withSyntax } from "./interface-editor.tsx";
 
 /** When a change is to take effect. */
 type When = "both" | "replug" | "config" | "live";
@@ -61,51 +60,6 @@ function useWhen(guest: Guest, kind: "add" | "change" | "remove") {
     return { when, field };
 }
 
-function isXml(xml: string): boolean {
-    try {
-        return parseElement(xml).tag === "interface";
-    } catch {
-        return false;
-    }
-}
-
-/** Form and XML of the same interface, in two tabs. */
-function Editor(props: FieldsProps) {
-    const { xml, planned, onChange } = props;
-    const [wish, setView] = useState<"form" | "xml">("form");
-    const id = useId();
-    const readable = isXml(xml);
-    const view = readable ? wish : "xml";
-    const tab = (key: "form" | "xml", title: string) => (
-        <button
-            type="button" role="tab" id={`${id}-${key}`} aria-controls={id} aria-selected={view === key} onClick={() => setView(key)}
-            disabled={!readable && key === "form"}
-        >
-            {title}
-        </button>
-    );
-    return (
-        <>
-            <div className="kt-switch" role="tablist" aria-label={_("Show as")}>{tab("form", _("Form"))}{tab("xml", "XML")}</div>
-            <div className="kt-more-body" role="tabpanel" id={id} aria-labelledby={`${id}-${view}`}>
-                {view === "form"
-                    ? (
-                        <>
-                            <EverydayFields {...props} />
-                            <More><MoreFields {...props} /></More>
-                        </>
-                    )
-                    : (
-                        <TextField
-                            label={_("Definition")} field="xml" planned={planned} value={xml} code lines={14}
-                            onChange={text => { setView("xml"); onChange(text); }}
-                        />
-                    )}
-            </div>
-        </>
-    );
-}
-
 /** What somebody else changed while the dialog was open, against what it was opened on. */
 function Meanwhile({ opened, now, says, onTake }: { opened: InterfacePair; now: InterfacePair | undefined; says: string; onTake(): void }) {
     const xmlOf = (pair: InterfacePair | undefined) => outdented((pair?.configured ?? pair?.live)?.xml ?? "");
@@ -124,6 +78,7 @@ export interface InterfaceDialogProps {
     guest: Guest;
     /** Absent: a new interface. */
     pair?: InterfacePair | undefined;
+    machine: Machine;
     onClose(): void;
 }
 
@@ -132,7 +87,7 @@ function startingXml(pair: InterfacePair | undefined): string {
     return iface ? outdented(iface.xml) : newInterface(randomMac(), "");
 }
 
-export function InterfaceDialog({ guest, pair, onClose }: InterfaceDialogProps) {
+export function InterfaceDialog({ guest, pair, machine, onClose }: InterfaceDialogProps) {
     const snapshot = useSnapshot();
     const [opened, setOpened] = useState(pair);
     // Fields are put into the text as it was opened (or written by hand), so that one emptied and filled again stays in its place.
@@ -141,8 +96,9 @@ export function InterfaceDialog({ guest, pair, onClose }: InterfaceDialogProps) 
     const xml = useMemo(() => isXml(text) ? withFields(text, fields) : text, [text, fields]);
     const setXml = (now: string) => { setText(now); setFields({}); };
     const { when, field } = useWhen(guest, pair ? "change" : "add");
-    const planned = useMemo(() => planInterface(snapshot, { uuid: guest.uuid, opened, xml, ...scopes[when] }),
-        [snapshot, guest.uuid, opened, xml, when]);
+    const schema = useSchema(machine, xml);
+    const planned = useMemo(() => withSyntax(planInterface(snapshot, { uuid: guest.uuid, opened, xml, ...scopes[when] }), schema),
+        [snapshot, guest.uuid, opened, xml, when, schema]);
     const { making, also } = useMaking(snapshot, xml, planned);
     const meanwhile = problemOf(planned, "meanwhile");
     const now = opened && foundMeanwhile(snapshot, guest.uuid, opened);
@@ -155,7 +111,9 @@ export function InterfaceDialog({ guest, pair, onClose }: InterfaceDialogProps) 
             {opened && meanwhile !== undefined && (
                 <Meanwhile opened={opened} now={now} says={meanwhile} onTake={() => { setOpened(now); setXml(startingXml(now)); }} />
             )}
-            <Editor xml={xml} planned={planned} onFields={more => setFields({ ...fields, ...more })} onChange={setXml} />
+            <InterfaceEditor
+                schema={schema} xml={xml} planned={planned} onFields={more => setFields({ ...fields, ...more })} onChange={setXml}
+            />
             {also}
             {field(planned)}
         </PlanDialog>

@@ -6,11 +6,12 @@ import { jest } from "@jest/globals";
 import { cleanup, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { guestOf, pairInterfaces } from "../../../src/model/guest.ts";
+import type { Machine } from "../../../src/host/run.ts";
 import type { Guest } from "../../../src/model/guest.ts";
 import type { Plan } from "../../../src/model/plan.ts";
 import { NOTHING_READ } from "../../../src/model/snapshot.ts";
 import type { Snapshot } from "../../../src/model/snapshot.ts";
-import { stubCockpit } from "./cockpit-stub.ts";
+import { bareMachine, stubCockpit } from "./cockpit-stub.ts";
 
 jest.setTimeout(60_000); // typing is slow on a busy machine
 stubCockpit();
@@ -58,7 +59,8 @@ function show(guest: Guest, dialog: React.ReactNode) {
     return (now: Guest) => rerender(page(snapshotOf(now)));
 }
 
-const edit = (guest: Guest) => show(guest, <InterfaceDialog guest={guest} pair={pairInterfaces(guest)[0]} onClose={() => undefined} />);
+const edit = (guest: Guest, machine = bareMachine) =>
+    show(guest, <InterfaceDialog guest={guest} pair={pairInterfaces(guest)[0]} machine={machine} onClose={() => undefined} />);
 const button = (name: string | RegExp) => screen.getByRole<HTMLButtonElement>("button", { name });
 const isDisabled = (element: HTMLElement) => element.hasAttribute("disabled") || element.getAttribute("aria-disabled") === "true";
 const field = (label: RegExp) => screen.getByLabelText<HTMLInputElement>(label);
@@ -112,6 +114,25 @@ test("form and XML are the same thing", async () => {
     expect(field(/device belongs to/).value).toBe("no");
 });
 
+const asks = (said: string): Machine => ({ ...bareMachine, run: () => Promise.resolve(said) });
+
+test("what the schema does not know is said with its line, and refused by nobody but libvirt", async () => {
+    edit(guestWith(before), asks("Relax-NG validity error : Extra element model in interleave\n"));
+    await userEvent.click(await screen.findByRole("button", { name: "Line 4" }));
+    const area = field(/^Definition/);
+    expect(area.value.slice(area.selectionStart ?? 0, area.selectionEnd ?? 0)).toBe("  <model type='virtio'/>");
+    await userEvent.click(screen.getByRole("tab", { name: "Form" }));
+    await userEvent.selectOptions(field(/device belongs to/), "no");
+    expect(isDisabled(button("Change"))).toBe(false);
+});
+
+test("libvirt's parser has the last word about what is XML", async () => {
+    edit(guestWith(before), asks("-:2: parser error : Entity 'foo' not defined\n  &foo;\n  ^\n"));
+    await userEvent.click(screen.getByRole("tab", { name: "XML" }));
+    expect(await screen.findByText(/line 2: Entity 'foo' not defined/)).toBeTruthy();
+    expect(isDisabled(button("Change"))).toBe(true);
+});
+
 test("the plan that was shown runs, and its button says so", async () => {
     edit(guestWith(before));
     await userEvent.selectOptions(field(/device belongs to/), "no");
@@ -146,7 +167,7 @@ test("a running guest: the person says when, and hears what waits", async () => 
 
 test("a new interface starts with a MAC address and asks for the device", async () => {
     const guest = guestWith(before);
-    show(guest, <InterfaceDialog guest={guest} onClose={() => undefined} />);
+    show(guest, <InterfaceDialog guest={guest} machine={bareMachine} onClose={() => undefined} />);
     expect(field(/^MAC address/).value).toMatch(/^52:54:00:/);
     expect(isDisabled(button("Add"))).toBe(true);
     await type(/^TAP device/, "tap1");

@@ -8,7 +8,7 @@ import userEvent from "@testing-library/user-event";
 import type { Plan } from "../../../src/model/plan.ts";
 import type { Snapshot } from "../../../src/model/snapshot.ts";
 import { withTaps } from "../../harness/taps.ts";
-import { stubCockpit } from "./cockpit-stub.ts";
+import { bareMachine, stubCockpit } from "./cockpit-stub.ts";
 
 jest.setTimeout(60_000); // typing is slow on a busy machine
 stubCockpit();
@@ -122,7 +122,7 @@ test("a new interface and its device in one plan, the device first", async () =>
     const guest = snapshot.guests.state === "read" ? snapshot.guests.value[0] : undefined;
     if (!guest)
         throw new Error("no guest");
-    show(snapshot, <InterfaceDialog guest={guest} onClose={() => undefined} />);
+    show(snapshot, <InterfaceDialog guest={guest} machine={bareMachine} onClose={() => undefined} />);
     await userEvent.type(field(/^TAP device/), "second0");
     await userEvent.click(field(/Create the TAP device second0/));
     await userEvent.type(field(/^Guest addresses/), "10.0.0.60");
