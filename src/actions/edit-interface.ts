@@ -8,10 +8,11 @@
 import { pairInterfaces, parseInterface, pciText } from "../model/guest.ts";
 import type { Guest, Interface, InterfacePair } from "../model/guest.ts";
 import { formOf, hasLivePart, liveWish, tookOver } from "../model/interface-form.ts";
+import type { InterfaceForm } from "../model/interface-form.ts";
 import { editXml, sameXml, withChild, withoutChild } from "../model/interface-xml.ts";
 import { msg } from "../model/message.ts";
 import type { Message } from "../model/message.ts";
-import type { Command, Expectation, Planned, Problem, Step } from "../model/plan.ts";
+import type { Command, Expectation, Plan, Planned, Problem, Step } from "../model/plan.ts";
 import { valueOf } from "../model/snapshot.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { child, parseElement } from "../model/xml.ts";
@@ -67,6 +68,7 @@ export function planInterface(snapshot: Snapshot, wish: InterfaceWish): Planned 
             title: pair ? msg("Change an interface of $0", guest.name) : msg("Add an interface to $0", guest.name),
             steps: steps.filter(step => step !== "ambiguous"),
             notes: notes(snapshot, guest, pair, wish),
+            about: about(guest, before, formOf(wish.xml)),
             holds: after => promised(after, guest, pair, wish),
         },
     };
@@ -93,9 +95,42 @@ export function planRemoveInterface(snapshot: Snapshot, wish: RemoveWish): Plann
                 ...!live && pair?.live ? [msg("The running guest keeps the interface until it is shut down.")] : [],
                 ...!configured && pair?.configured ? [msg("The interface stays in the definition and is back at the next start.")] : [],
             ],
+            about: about(guest, configured ?? live),
             holds: after => !(live && stillThere(after, guest, live, "live")) && !(configured && stillThere(after, guest, configured, "config")),
         },
     };
+}
+
+/** For the history. What is converted is kept there as it was, so that it can be converted back: there is no other place to keep it. */
+function about(guest: Guest, before: Interface | undefined, wish?: InterfaceForm): NonNullable<Plan["about"]> {
+    const device = wish?.target || before?.target;
+    return {
+        guest: guest.name, ...device !== undefined && { device },
+        ...before && wish && wish.type !== before.type && { was: before.xml },
+    };
+}
+
+/** An interface as it was. */
+export interface Former {
+    xml: string;
+    /** Until when, in milliseconds since 1970; absent: until now. */
+    until?: number;
+}
+
+/** What an interface was before it was converted, the latest first: as it is now, then what the journal still knows. */
+export function formerly(snapshot: Snapshot, guest: Guest, { configured, live }: InterfacePair): readonly Former[] {
+    const now = configured ?? live;
+    const entries = (valueOf(snapshot.history) ?? []).filter(entry => entry.guest === guest.name && isOf(now, entry.was));
+    const former = entries.toSorted((a, b) => b.time - a.time).map(({ was = "", time }) => ({ xml: was, until: time }));
+    return [...now ? [{ xml: now.xml }] : [], ...former];
+}
+
+function isOf(iface: Interface | undefined, was: string | undefined): boolean {
+    try {
+        return was !== undefined && formOf(was).mac.toLowerCase() === iface?.mac;
+    } catch {
+        return false;
+    }
 }
 
 /** The guest and the interface as they are now, if they are what the dialog was opened on. */

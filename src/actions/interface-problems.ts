@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What is wrong with an `<interface>` that somebody wishes: told before libvirt is asked, in our words. Odd things that an
 // interface already had are left to the checks of the page; only what was changed is refused.
-import { formOf } from "../model/interface-form.ts";
+import { formOf, pciParts } from "../model/interface-form.ts";
 import type { InterfaceField, InterfaceForm } from "../model/interface-form.ts";
 import type { Guest, Interface } from "../model/guest.ts";
 import { msg } from "../model/message.ts";
@@ -149,6 +149,8 @@ const formats: readonly [readonly InterfaceField[], (text: string) => boolean, M
     [["model"], text => /^[A-Za-z0-9_-]+$/.test(text), msg("A model is made of letters, digits, - and _, for example virtio.")],
     [["script", "downscript", "romFile"], text => text.startsWith("/"), msg("Enter the whole path, beginning with a slash.")],
     [["filter"], text => !/[\s/]/.test(text), msg("The name of a network filter has neither spaces nor slashes.")],
+    [["pci"], text => pciParts(text) !== undefined, msg("A PCI address is written like $0.", "0000:01:00.0")],
+    [["acpiIndex"], whole(1, 16383), msg("An ACPI index is a number from 1 to 16383.")],
     [["alias"], text => /^ua-[A-Za-z0-9_-]+$/.test(text), msg("An alias of your own begins with ua- and goes on with letters, digits, - or _.")],
 ];
 

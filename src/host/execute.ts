@@ -177,7 +177,9 @@ export function undoing(plan: Plan): Plan | undefined {
             ...shows && { shows: { before: shows.after, after: shows.before } },
         });
     }
-    return { title: msg("Take the last change back"), steps, holds: after => !plan.holds(after), ...plan.about && { about: plan.about } };
+    const { device, guest } = plan.about ?? {};
+    const about = { ...device !== undefined && { device }, ...guest !== undefined && { guest } };
+    return { title: msg("Take the last change back"), steps, holds: after => !plan.holds(after), ...plan.about && { about } };
 }
 
 /** A line of the history. A change that was made is not taken back because nobody could write it down. */
@@ -191,6 +193,7 @@ async function writeDown(machine: Machine, plan: Plan, user: () => Promise<strin
         KVM_TAP_DEVICE: plan.about?.device,
         KVM_TAP_GUEST: plan.about?.guest,
         KVM_TAP_USER: await user().catch(() => undefined),
+        KVM_TAP_WAS: plan.about?.was,
     };
     const input = Object.entries(fields).filter(([, value]) => value !== undefined).map(([key, value]) => `${key}=${line(value ?? "")}\n`);
     await machine.run(["logger", "--journald"], { input: input.join(""), superuser: "require" }).catch(() => undefined);

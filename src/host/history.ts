@@ -8,7 +8,7 @@ export const HISTORY_LENGTH = 500;
 /** Not --quiet: only its hint tells that a journal looks empty because this user may not read it. */
 export const JOURNAL = [
     "journalctl", "--follow", "--output=json", `--lines=${HISTORY_LENGTH}`, "--identifier=kvm-tap",
-    "--output-fields=MESSAGE,KVM_TAP_DEVICE,KVM_TAP_GUEST,KVM_TAP_EVENT,KVM_TAP_USER",
+    "--output-fields=MESSAGE,KVM_TAP_DEVICE,KVM_TAP_GUEST,KVM_TAP_EVENT,KVM_TAP_USER,KVM_TAP_WAS,_UID",
 ] as const;
 
 /** Whether journalctl says that it does not show everything (its access_check). */
@@ -30,7 +30,9 @@ export function entryIn(line: string): HistoryEntry | undefined {
         return undefined;
     const entry: HistoryEntry = { time, text: text("MESSAGE") ?? "" };
     const device = text("KVM_TAP_DEVICE"), guest = text("KVM_TAP_GUEST"), event = text("KVM_TAP_EVENT"), user = text("KVM_TAP_USER");
-    return { ...entry, ...device && { device }, ...guest && { guest }, ...event && { event }, ...user && { user } };
+    // Anybody may write into the journal; what may end up in a definition counts from root only (_UID is journald's own).
+    const was = text("_UID") === "0" ? text("KVM_TAP_WAS") : undefined;
+    return { ...entry, ...device && { device }, ...guest && { guest }, ...event && { event }, ...user && { user }, ...was && { was } };
 }
 
 function textOf(value: unknown): string | undefined {

@@ -237,6 +237,23 @@ export async function readVersion(virsh: Conversation): Promise<Libvirt> {
     return version;
 }
 
+/** What interfaces may refer to by name. */
+export interface LibvirtNames {
+    networks: readonly string[];
+    filters: readonly string[];
+}
+
+/** Networks and network filters; none where libvirt does not tell. One process. */
+export async function readNames(machine: Machine): Promise<LibvirtNames> {
+    const answer = await machine.run([...VIRSH, "net-list --all --name; nwfilter-list"]).catch(() => "");
+    const lines = answer.split("\n").map(line => line.trim()).filter(line => line !== "");
+    const filters = lines.map(line => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\s+(\S.*)$/.exec(line)?.[1]);
+    return {
+        networks: lines.filter((_line, index) => filters[index] === undefined),
+        filters: filters.filter(name => name !== undefined),
+    };
+}
+
 /** A line of `virsh event --all --loop`: which guest, by name, and which event. */
 export interface GuestEvent {
     event: string;

@@ -2,6 +2,8 @@
 // An `<interface>` as the fields of a form. The XML is the only state: a form reads its fields from it, and a changed field
 // changes one attribute of it, so the form and the XML beside it never disagree, and what no field knows stays.
 // The content model is that of libvirt's schemas/domaincommon.rng ("interface" and "interface-options").
+import { parseInterface, pciText } from "./guest.ts";
+import type { Interface } from "./guest.ts";
 import { attributeAt, editXml, withAttribute, withChild, withoutChild } from "./interface-xml.ts";
 import type { ElementPath } from "./interface-xml.ts";
 import { children, parseElement } from "./xml.ts";
@@ -32,6 +34,10 @@ const places = {
     ioEventFd: [["driver"], "ioeventfd"],
     packed: [["driver"], "packed"],
     rss: [["driver"], "rss"],
+    rssHashReport: [["driver"], "rss_hash_report"],
+    iommu: [["driver"], "iommu"],
+    ats: [["driver"], "ats"],
+    pagePerVq: [["driver"], "page_per_vq"],
     inAverage: [["bandwidth", "inbound"], "average"],
     inPeak: [["bandwidth", "inbound"], "peak"],
     inBurst: [["bandwidth", "inbound"], "burst"],
@@ -42,47 +48,82 @@ const places = {
     romBar: [["rom"], "bar"],
     romFile: [["rom"], "file"],
     alias: [["alias"], "name"],
+    acpiIndex: [["acpi"], "index"],
     trustGuestRxFilters: [[], "trustGuestRxFilters"],
 } as const satisfies Record<string, readonly [ElementPath, string]>;
 
-export type InterfaceField = keyof typeof places;
+/** `pci` is an address in one text, as lspci writes it: "0000:01:00.0". */
+export type InterfaceField = keyof typeof places | "pci";
 
-const fieldPlaces: Readonly<Record<InterfaceField, readonly [ElementPath, string]>> = places;
+const fieldPlaces: Readonly<Record<keyof typeof places, readonly [ElementPath, string]>> = places;
 
 /** Field values; "" where the XML says nothing. */
 export type InterfaceForm = Readonly<Record<InterfaceField, string>> & { readonly type: string };
 
-const fieldNames = Object.keys(places) as InterfaceField[];
+const fieldNames = Object.keys(places) as (keyof typeof places)[];
 
 /** Reads the fields. Throws XmlError where the text is no `<interface>`. */
 export function formOf(xml: string): InterfaceForm {
     const element = parseElement(xml);
     const fields = fieldNames.map(name => [name, attributeAt(element, ...fieldPlaces[name]) ?? ""]);
-    return { ...Object.fromEntries(fields) as Record<InterfaceField, string>, type: element.attributes.get("type") ?? "" };
+    return {
+        ...Object.fromEntries(fields) as Record<keyof typeof places, string>, type: element.attributes.get("type") ?? "",
+        pci: pciOf(element, parseInterface(xml)),
+    };
+}
+
+/** "" for an address of another kind, too: there is no field for those. */
+function pciOf(element: XmlElement, { pci }: Interface): string {
+    const half = attributeAt(element, ["address"], "slot") === undefined;
+    return pci && !half ? pciText(pci) : attributeAt(element, ["address"], "domain") ?? "";
 }
 
 /** The XML with these fields changed and nothing else; "" takes the attribute away. Throws XmlError. */
 export function withFields(xml: string, fields: Readonly<Partial<Record<InterfaceField, string>>>): string {
-    return editXml(xml, element => fieldNames.reduce((edited, name) => {
+    return editXml(xml, element => withPci(fieldNames.reduce((edited, name) => {
         const value = fields[name];
         return value === undefined ? edited : withAttribute(edited, ...fieldPlaces[name], value || undefined);
-    }, element));
+    }, element), fields.pci));
+}
+
+/** The four numbers of a PCI address, as libvirt writes them; undefined for text that is none. */
+export function pciParts(text: string): Record<"domain" | "bus" | "slot" | "function", string> | undefined {
+    const [, domain = "", bus = "", slot = "", fn = ""] = /^([0-9a-f]{4}):([0-9a-f]{2}):([01][0-9a-f])\.([0-7])$/i.exec(text) ?? [];
+    return slot === "" ? undefined : { domain: `0x${domain}`, bus: `0x${bus}`, slot: `0x${slot}`, function: `0x${fn}` };
+}
+
+/** Text that is no address yet, as it is while somebody types, stands in `domain`, where pciOf finds it again. */
+function withPci(element: XmlElement, text: string | undefined): XmlElement {
+    if (text === undefined)
+        return element;
+    const parts = pciParts(text);
+    if (text === "")
+        return withoutChild(element, "address");
+    const attributes = new Map(Object.entries({ type: "pci", ...parts ?? { domain: text } }));
+    return withChild(element, { type: "element", tag: "address", attributes, children: [] });
 }
 
 /** The types that this project converts from and to. */
 export const convertible = ["ethernet", "bridge", "network", "direct"] as const;
 
+/** What belongs to one type only. */
+const typeChildren = ["source", "target", "virtualport", "vlan", "port", "script", "downscript", "backend"] as const;
+
 /**
  * The interface as another type: what belongs to the old type only goes (libvirt refuses or ignores it), the rest stays.
  * `<virtualport>`, `<vlan>` and `<port>` are errors on ethernet; `<target managed>` is one on all other types, whose target
- * libvirt names itself (virDomainNetDefValidate). Throws XmlError.
+ * libvirt names itself (virDomainNetDefValidate).
+ * @param was how the interface was at other times, the latest first: if it was of that type, what belongs to the type comes back
+ * Throws XmlError.
  */
-export function convertedTo(xml: string, type: string): string {
+export function convertedTo(xml: string, type: string, was: readonly string[] = []): string {
     return editXml(xml, element => {
         if (element.attributes.get("type") === type)
             return element;
-        const bare = ["source", "target", "virtualport", "vlan", "port", "script", "downscript", "backend"].reduce(withoutChild, element);
-        const typed = withAttribute(bare, [], "type", type);
+        const typed = withAttribute(typeChildren.reduce(withoutChild, element), [], "type", type);
+        const old = was.map(parseElement).find(candidate => candidate.attributes.get("type") === type);
+        if (old)
+            return typeChildren.flatMap(tag => children(old, tag)).reduce(withChild, typed);
         return type === "ethernet" ? withAttribute(typed, ["target"], "managed", "no") : typed;
     });
 }

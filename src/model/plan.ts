@@ -46,8 +46,8 @@ export interface Plan {
     steps: readonly Step[];
     /** What stays true after the plan although a reader may hope otherwise: "charon runs on its old definition until…" */
     notes?: readonly Message[];
-    /** For the history: which device and guest (by name) it concerns. */
-    about?: { device?: string; guest?: string };
+    /** For the history: which device and guest (by name) it concerns, and the `<interface>` before it became one of another type. */
+    about?: { device?: string; guest?: string; was?: string };
     /** The steps armed a revert on the host: it comes after so many seconds unless somebody confirms. */
     confirm?: { seconds: number };
     /** Whether the host, read again afterwards, is as the plan promised. */

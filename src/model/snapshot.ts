@@ -43,6 +43,8 @@ export interface HistoryEntry {
     guest?: string;
     event?: string;
     user?: string;
+    /** The `<interface>` that was changed into one of another type, as it had been. */
+    was?: string;
 }
 
 /** A NetworkManager connection profile, as far as it names a link. */

@@ -2,6 +2,8 @@
 // Interfaces changed on real libvirt: each operation leaves everything outside the one interface as it was, the graphics password
 // included, is read back as promised, and is undone by its own undo steps.
 import { planInterface, planRemoveInterface } from "../../src/actions/edit-interface.ts";
+import { schemaFindings, type SchemaFinding } from "../../src/host/schema.ts";
+import { readNames } from "../../src/host/virsh.ts";
 import { guestOf, pairInterfaces, parseDefinition } from "../../src/model/guest.ts";
 import type { Guest } from "../../src/model/guest.ts";
 import { convertedTo, formOf, newInterface, withFields } from "../../src/model/interface-form.ts";
@@ -17,6 +19,7 @@ import { eachRelease } from "../lab/releases.ts";
 
 const uuid = "08a3af0e-f145-54c6-30a2-efdab5478523";
 const pci = (slot: string) => `<address type='pci' domain='0x0000' bus='0x00' slot='${slot}' function='0x0'/>`;
+const slot = (index: number) => `slot='0x${(0x10 + index).toString(16)}'`;
 const twin = "52:54:00:00:00:01";
 
 const interfaces = `
@@ -30,7 +33,16 @@ const more = `
   <!-- Two with a boot order: with none left libvirt would add <os><boot dev='hd'/> by itself. -->
   <interface type='mcast'><mac address='52:54:00:00:00:06'/><source address='230.0.0.1' port='5558'/><boot order='3'/>
     ${pci("0x16")}</interface>
-  <interface type='internal'><mac address='52:54:00:00:00:07'/><source name='inside'/><model type='virtio'/>${pci("0x17")}</interface>`;
+  <interface type='internal'><mac address='52:54:00:00:00:07'/><source name='inside'/><model type='virtio'/>${pci("0x17")}</interface>
+  <interface type='server'><mac address='52:54:00:00:00:08'/><source address='127.0.0.1' port='5560'/>${pci("0x18")}</interface>
+  <interface type='client'><mac address='52:54:00:00:00:09'/><source address='127.0.0.1' port='5560'/>${pci("0x19")}</interface>
+  <interface type='udp'><mac address='52:54:00:00:00:0a'/><source address='127.0.0.1' port='5561'><local address='127.0.0.1' port='5562'/></source>
+    ${pci("0x1a")}</interface>
+  <interface type='vhostuser'><mac address='52:54:00:00:00:0b'/><source type='unix' path='/run/vhost.sock' mode='client'/>
+    <model type='virtio'/>${pci("0x1b")}</interface>
+  <interface type='hostdev' managed='yes'><mac address='52:54:00:00:00:0c'/>
+    <source><address type='pci' domain='0x0000' bus='0x06' slot='0x02' function='0x0'/></source>${pci("0x1c")}</interface>
+  <interface type='vdpa'><mac address='52:54:00:00:00:0d'/><source dev='/dev/vhost-vdpa-0'/>${pci("0x1d")}</interface>`;
 
 const definition = (nics: string) => `<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
   <name>charon &amp; styx</name><uuid>${uuid}</uuid><title>Über den Fluß</title>
@@ -38,7 +50,7 @@ const definition = (nics: string) => `<domain type='qemu' xmlns:qemu='http://lib
     <app:note xmlns:app="urn:example:app" level="1"><app:text>keep &lt;this&gt;</app:text></app:note>
     <other:x xmlns:other="urn:example:other"/>
   </metadata>
-  <memory unit='MiB'>64</memory><vcpu>1</vcpu>
+  <memory unit='MiB'>64</memory><vcpu>1</vcpu><memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>
   <os><type arch='x86_64' machine='pc'>hvm</type></os>
   <features><acpi/></features>
   <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>restart</on_crash>
@@ -111,8 +123,10 @@ const changes: [string, number, (xml: string) => string][] = [
         target: "charon_pvnet1", managed: "no", linkState: "down", mtu: "1400", bootOrder: "1", script: "/bin/true", downscript: "/bin/true",
         filter: "clean-traffic", driver: "vhost", queues: "4", rxQueueSize: "512", txMode: "iothread", eventIdx: "off", ioEventFd: "on",
         inAverage: "1000", inPeak: "5000", inBurst: "1024", outAverage: "128", romEnabled: "yes", romBar: "on", romFile: "/usr/share/x.rom",
-        trustGuestRxFilters: "yes",
+        trustGuestRxFilters: "yes", txQueueSize: "256", packed: "on", rss: "on", rssHashReport: "on", iommu: "on", ats: "on", pagePerVq: "on",
+        acpiIndex: "7",
     })],
+    ["another PCI address", 0, edit({ pci: "0000:00:1e.0" })],
     ["an alias", 0, edit({ alias: "ua-uplink" })],
     ["model and MTU of a bridge's", 2, edit({ model: "virtio", mtu: "9000" })],
     ["bridge to ethernet", 2, convert("ethernet", { target: "styx0" })],
@@ -123,6 +137,20 @@ const changes: [string, number, (xml: string) => string][] = [
     ["ethernet to bridge", 0, convert("bridge", { bridge: "br0" })],
     ["ethernet to network", 0, convert("network", { network: "default" })],
     ["ethernet to direct", 1, convert("direct", { sourceDevice: "eth0", sourceMode: "bridge" })],
+];
+
+/** One that libvirt takes, and how its schema finds fault with it; the words are libxml2's. */
+const valid = withFields(newInterface("52:54:00:00:00:42", "new0"), { queues: "4" });
+const faults: [string, string, SchemaFinding[]][] = [
+    ["nothing", valid, []],
+    ["an attribute with a slip of the pen", valid.replace("queues", "qeues"),
+        [{ line: 5, words: "Extra element driver in interleave", kind: "schema" }]],
+    ["a value", valid.replace("'no'", "'maybe'"), [{ line: 3, words: "Extra element target in interleave", kind: "schema" }]],
+    ["an element", valid.replace("<model", "<modle"),
+        [{ line: 4, words: "Element interface has extra content: modle", kind: "schema" }]],
+    ["another element", "<disk/>", [{ line: 1, words: "Expecting element interface, got disk", kind: "schema" }]],
+    ["not well-formed", valid.replace("'/>\n  <target", "'>\n  <target"),
+        [{ line: 6, words: "Opening and ending tag mismatch: mac line 2 and interface", kind: "syntax" }]],
 ];
 
 await eachRelease(release => {
@@ -140,7 +168,7 @@ await eachRelease(release => {
             await host.run(["virsh", "define", "/dev/stdin"], definition(interfaces + more));
             before = await secrets(host);
             expect(before).toContain("sEcr&amp;t1");
-            expect(parseDefinition(before).interfaces.length).toBe(8);
+            expect(parseDefinition(before).interfaces.length).toBe(14);
         });
         afterAll(() => host.run(["virsh", "undefine", uuid]));
 
@@ -164,20 +192,42 @@ await eachRelease(release => {
                 uuid, opened, xml: change(opened?.configured?.xml ?? ""), config: true, live: "no",
             }));
             expect(plan.steps.length).toBeGreaterThan(0);
-            await check(plan, [`slot='0x1${index}'`]);
+            await check(plan, [slot(index), "slot='0x1e'"]);
         });
 
-        test.each([1, 4, 0, 2, 3, 5, 6, 7].slice(0, covering(release, "") ? 8 : 2))("remove interface %i", async index => {
+        test.each([1, 4, 0, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13].slice(0, covering(release, "") ? 14 : 2))("remove interface %i", async index => {
             await host.run(["virsh", "define", "/dev/stdin"], before);
             const { snapshot, guest } = await read(host);
             const opened = pairInterfaces(guest)[index] ?? {};
-            await check(planOf(planRemoveInterface(snapshot, { uuid, opened, config: true, live: true })), [`slot='0x1${index}'`]);
+            await check(planOf(planRemoveInterface(snapshot, { uuid, opened, config: true, live: true })), [slot(index)]);
         });
 
         test("add", async () => {
             await host.run(["virsh", "define", "/dev/stdin"], before);
             const xml = newInterface("52:54:00:00:00:42", "new0");
             await check(planOf(planInterface((await read(host)).snapshot, { uuid, xml, config: true, live: "no" })), ["00:42"]);
+        });
+
+        if (release !== "bookworm") {
+            test.each(faults)("its schema: %s", async (_title, xml, expected) => {
+                expect(await schemaFindings(host.machine, xml)).toEqual(expected);
+            });
+
+            test("all that the form makes is valid by its schema", async () => {
+                const { guest } = await read(host);
+                for (const [title, index, change] of changes)
+                    expect([title, await schemaFindings(host.machine, change(pairInterfaces(guest)[index]?.configured?.xml ?? ""))]).toEqual([title, []]);
+            });
+        } else {
+            test("without xmllint nothing is said by its schema", async () => {
+                expect(await schemaFindings(host.machine, valid)).toBeUndefined();
+            });
+        }
+
+        test("the names that interfaces refer to", async () => {
+            const names = await readNames(host.machine);
+            expect(names.networks).toEqual(["default"]);
+            expect(names.filters).toContain("clean-traffic");
         });
 
         test("libvirt's words for what it refuses", async () => {
@@ -227,6 +277,41 @@ await eachRelease(release => {
             const pair = pairInterfaces((await read(host)).guest)[0];
             expect([pair?.configured?.managed, pair?.live?.managed, pair?.live?.mtu, pair?.live?.linkState]).toEqual([undefined, "no", undefined, "down"]);
             await undo(host, plan);
+            expect(canonicalXml(await secrets(host))).toBe(canonicalXml(before));
+        });
+
+        test("a network filter with its parameters, at once and for the next start", async () => {
+            const { snapshot, guest } = await read(host);
+            const opened = pairInterfaces(guest)[0];
+            const filter = "<filterref filter='clean-traffic'><parameter name='IP' value='10.0.0.2'/></filterref></interface>";
+            const xml = (opened?.configured?.xml ?? "").replace("</interface>", filter);
+            const plan = planOf(planInterface(snapshot, { uuid, opened, xml, config: true, live: "change" }));
+            const inForce = () => host.sh("ebtables -t nat -L");
+            expect(await inForce()).not.toContain("10.0.0.2");
+            expect(await run(host, plan)).toBe(true);
+            const pair = pairInterfaces((await read(host)).guest)[0];
+            expect(pair?.configured?.xml).toContain("value='10.0.0.2'");
+            expect(pair?.live?.xml).toContain("value='10.0.0.2'");
+            expect(await inForce()).toContain("10.0.0.2");
+            await undo(host, plan);
+            expect(canonicalXml(await secrets(host))).toBe(canonicalXml(before));
+            expect(await inForce()).not.toContain("10.0.0.2");
+        });
+
+        test("bandwidth, as far as this kernel can limit it: at once, or refused with nothing changed", async () => {
+            const able = await host.sh("tc qdisc add dev three root sfq").then(() => host.sh("tc qdisc del dev three root"), () => "no");
+            const { snapshot, guest } = await read(host);
+            const opened = pairInterfaces(guest)[1];
+            const xml = withFields(opened?.configured?.xml ?? "", { inAverage: "1000" });
+            const plan = planOf(planInterface(snapshot, { uuid, opened, xml, config: true, live: "change" }));
+            if (able === "no") {
+                await expect(run(host, plan)).rejects.toThrow(/sfq/);
+                expect((await read(host)).guest.live?.interfaces[1]?.xml).not.toContain("bandwidth");
+            } else {
+                expect(await run(host, plan)).toBe(true);
+                expect(await host.run(["tc", "class", "show", "dev", "two"])).toContain("8Mbit");
+                await undo(host, plan);
+            }
             expect(canonicalXml(await secrets(host))).toBe(canonicalXml(before));
         });
 

@@ -3,10 +3,11 @@
 import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { Checkbox } from "@patternfly/react-core/dist/dynamic/components/Checkbox";
 import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
-import { useMemo, useState, type ReactNode } from "react";
-import { foundMeanwhile, planInterface, planRemoveInterface, type LiveWish } from "../../actions/edit-interface.ts";
+import { useEffect, useMemo, useState, type ReactNode } from "react";
+import { formerly, foundMeanwhile, planInterface, planRemoveInterface, type LiveWish } from "../../actions/edit-interface.ts";
 import { planMakeTap } from "../../actions/make-tap.ts";
 import type { Machine } from "../../host/run.ts";
+import { readNames, type LibvirtNames } from "../../host/virsh.ts";
 import type { Guest, InterfacePair } from "../../model/guest.ts";
 import { formOf, newInterface, withFields, type InterfaceField } from "../../model/interface-form.ts";
 import { randomMac } from "../../model/names.ts";
@@ -31,12 +32,15 @@ const scopes: Record<When, { config: boolean; live: LiveWish }> = {
     live: { config: false, live: "change" },
 };
 
-function whenChoices(guest: Guest, kind: "add" | "change" | "remove"): readonly { value: When; label: string }[] {
+type Kind = "add" | "change" | "remove";
+
+/** `pair`: an interface may be in one of the two definitions only. */
+function whenChoices(guest: Guest, kind: Kind, pair: InterfacePair | undefined): readonly { value: When; label: string }[] {
     const later = { value: "config" as const, label: _("at the next start") };
     const now = { value: "live" as const, label: _("now, only until the guest stops") };
-    if (!guest.live)
+    if (!guest.live || (pair && !pair.live))
         return [later];
-    if (!guest.configured)
+    if (!guest.configured || (pair && !pair.configured))
         return [now];
     return [
         { value: "both", label: kind === "change" ? _("now what can change now, the rest at the next start") : _("now and from now on") },
@@ -46,9 +50,9 @@ function whenChoices(guest: Guest, kind: "add" | "change" | "remove"): readonly 
     ];
 }
 
-function useWhen(guest: Guest, kind: "add" | "change" | "remove") {
+function useWhen(guest: Guest, kind: Kind, pair?: InterfacePair) {
     const [wish, setWhen] = useState<When>("both");
-    const choices = whenChoices(guest, kind);
+    const choices = whenChoices(guest, kind, pair);
     // The guest may be started or stopped while the dialog is open.
     const when = choices.find(({ value }) => value === wish)?.value ?? choices[0]?.value ?? "config";
     const field = (planned: Planned) => guest.live && (
@@ -87,6 +91,13 @@ function startingXml(pair: InterfacePair | undefined): string {
     return iface ? outdented(iface.xml) : newInterface(randomMac(), "");
 }
 
+/** Looked up when the dialog opens: suggestions only. */
+function useNames(machine: Machine): LibvirtNames {
+    const [names, setNames] = useState<LibvirtNames>({ networks: [], filters: [] });
+    useEffect(() => void readNames(machine).then(setNames), [machine]);
+    return names;
+}
+
 export function InterfaceDialog({ guest, pair, machine, onClose }: InterfaceDialogProps) {
     const snapshot = useSnapshot();
     const [opened, setOpened] = useState(pair);
@@ -95,13 +106,15 @@ export function InterfaceDialog({ guest, pair, machine, onClose }: InterfaceDial
     const [fields, setFields] = useState<Partial<Record<InterfaceField, string>>>({});
     const xml = useMemo(() => isXml(text) ? withFields(text, fields) : text, [text, fields]);
     const setXml = (now: string) => { setText(now); setFields({}); };
-    const { when, field } = useWhen(guest, pair ? "change" : "add");
+    const now = opened && foundMeanwhile(snapshot, guest.uuid, opened);
+    const { when, field } = useWhen(guest, opened ? "change" : "add", now);
     const schema = useSchema(machine, xml);
+    const names = useNames(machine);
+    const former = useMemo(() => opened ? formerly(snapshot, guest, opened) : [], [snapshot, guest, opened]);
     const planned = useMemo(() => withSyntax(planInterface(snapshot, { uuid: guest.uuid, opened, xml, ...scopes[when] }), schema),
         [snapshot, guest.uuid, opened, xml, when, schema]);
     const { making, also } = useMaking(snapshot, xml, planned);
     const meanwhile = problemOf(planned, "meanwhile");
-    const now = opened && foundMeanwhile(snapshot, guest.uuid, opened);
     return (
         <PlanDialog
             title={opened ? format(_("Interface of $0"), guest.name) : format(_("Add an interface to $0"), guest.name)} size="large"
@@ -112,7 +125,8 @@ export function InterfaceDialog({ guest, pair, machine, onClose }: InterfaceDial
                 <Meanwhile opened={opened} now={now} says={meanwhile} onTake={() => { setOpened(now); setXml(startingXml(now)); }} />
             )}
             <InterfaceEditor
-                schema={schema} xml={xml} planned={planned} onFields={more => setFields({ ...fields, ...more })} onChange={setXml}
+                schema={schema} names={names} former={former} xml={xml} planned={planned} onChange={setXml}
+                onFields={more => setFields({ ...fields, ...more })}
             />
             {also}
             {field(planned)}
@@ -156,7 +170,7 @@ function useMaking(snapshot: Snapshot, xml: string, planned: Planned): { making:
 export function RemoveInterfaceDialog({ guest, pair, onClose }: { guest: Guest; pair: InterfacePair; onClose(): void }) {
     const snapshot = useSnapshot();
     const [opened] = useState(pair);
-    const { when, field } = useWhen(guest, "remove");
+    const { when, field } = useWhen(guest, "remove", foundMeanwhile(snapshot, guest.uuid, opened));
     const { config, live } = scopes[when];
     const planned = useMemo(() => planRemoveInterface(snapshot, { uuid: guest.uuid, opened, config, live: live !== "no" }),
         [snapshot, guest.uuid, opened, config, live]);

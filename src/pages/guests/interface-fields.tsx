@@ -3,6 +3,8 @@
 import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
 import { TextInput } from "@patternfly/react-core/dist/dynamic/components/TextInput";
 import { useId } from "react";
+import type { Former } from "../../actions/edit-interface.ts";
+import type { LibvirtNames } from "../../host/virsh.ts";
 import { convertedTo, convertible, formOf, type InterfaceField } from "../../model/interface-form.ts";
 import { randomMac } from "../../model/names.ts";
 import type { Planned } from "../../model/plan.ts";
@@ -10,7 +12,8 @@ import { valueOf, type Snapshot } from "../../model/snapshot.ts";
 import { isTap, type Link } from "../../model/tap.ts";
 import { Field, problemOf, SelectField, TextField } from "../../ui/fields.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
-import { _ } from "../../ui/translate.ts";
+import { _, format } from "../../ui/translate.ts";
+import { formatTime } from "../../ui/units.ts";
 
 export interface FieldsProps {
     xml: string;
@@ -19,6 +22,9 @@ export interface FieldsProps {
     onFields(fields: Partial<Record<InterfaceField, string>>): void;
     /** The whole was changed. */
     onChange(xml: string): void;
+    /** How it is and was, the latest first. */
+    former: readonly Former[];
+    names: LibvirtNames;
 }
 
 /** What every field needs to read and edit one attribute. */
@@ -73,7 +79,7 @@ function Source(props: FieldsProps) {
     case "bridge":
         return <TextField {...text("bridge")} label={_("Bridge")} required suggestions={namesOf(links.filter(link => link.kind === "bridge"))} />;
     case "network":
-        return <TextField {...text("network")} label={_("libvirt network")} required />;
+        return <TextField {...text("network")} label={_("libvirt network")} required suggestions={props.names.networks} />;
     case "direct":
         return <TextField {...text("sourceDevice")} label={_("Device of the host")} required suggestions={namesOf(links)} />;
     default:
@@ -81,7 +87,18 @@ function Source(props: FieldsProps) {
     }
 }
 
-function TypeField({ xml, onChange, type }: FieldsProps & { type: string }) {
+/** Where what belongs to the chosen type comes from. */
+function whereFrom(type: string, [now, ...before]: readonly Former[]): string | undefined {
+    const isType = ({ xml }: Former) => formOf(xml).type === type;
+    if (!now || isType(now))
+        return undefined;
+    const until = before.find(isType)?.until;
+    if (until !== undefined)
+        return format(_("As it was until $0, by the journal."), formatTime(until));
+    return type === "ethernet" ? undefined : _("The journal does not know how it was connected before: choose.");
+}
+
+function TypeField({ xml, onChange, type, former }: FieldsProps & { type: string }) {
     const names: Record<string, string> = {
         ethernet: _("TAP device, routed (ethernet)"), bridge: _("Bridge of the host (bridge)"), network: _("libvirt network (network)"),
         direct: _("Shared device, macvtap (direct)"),
@@ -90,7 +107,7 @@ function TypeField({ xml, onChange, type }: FieldsProps & { type: string }) {
     return (
         <SelectField
             label={_("Connected to")} field="type" value={type} choices={all.map(value => ({ value, label: names[value] ?? value }))}
-            onChange={value => onChange(convertedTo(xml, value))}
+            onChange={value => onChange(convertedTo(xml, value, former.map(was => was.xml)))} help={whereFrom(type, former)}
         />
     );
 }
@@ -128,7 +145,7 @@ export function MoreFields(props: FieldsProps) {
             <TextField {...text("bootOrder")} label={_("Boot order")} />
             <Rates label={_("Limit to the guest")} fields={["inAverage", "inPeak", "inBurst"]} {...props} />
             <Rates label={_("Limit from the guest")} fields={["outAverage", "outPeak", "outBurst"]} {...props} />
-            <TextField {...text("filter")} label={_("Network filter")} help={_("One of those that virsh nwfilter-list shows.")} />
+            <TextField {...text("filter")} label={_("Network filter")} suggestions={props.names.filters} />
             <TextField {...text("script")} label={_("Script at the start")} />
             <TextField {...text("downscript")} label={_("Script at the stop")} />
             <SelectField
@@ -145,12 +162,24 @@ export function MoreFields(props: FieldsProps) {
             <SelectField {...choice("eventIdx", onOff())} label="event_idx" />
             <SelectField {...choice("packed", onOff())} label={_("Packed queues")} />
             <SelectField {...choice("rss", onOff())} label={_("Receive-side scaling")} />
+            <SelectField {...choice("rssHashReport", onOff())} label={_("Report of the hash")} />
+            <SelectField {...choice("pagePerVq", onOff())} label="page_per_vq" />
+            <SelectField {...choice("iommu", onOff())} label="iommu" />
+            <SelectField {...choice("ats", onOff())} label="ats" />
             <SelectField
                 {...choice("trustGuestRxFilters", [{ value: "", label: _("no") }, { value: "yes", label: _("yes") }])}
                 label={_("Guest may change its address filters")}
             />
             <SelectField {...choice("romBar", onOff())} label={_("Show the boot ROM")} />
             <TextField {...text("romFile")} label={_("Boot ROM file")} />
+            <SelectField
+                {...choice("romEnabled", [
+                    { value: "", label: _("as libvirt decides") }, { value: "yes", label: _("yes") }, { value: "no", label: _("no") },
+                ])}
+                label={_("Boot ROM")}
+            />
+            <TextField {...text("pci")} label={_("PCI address")} help={_("Like 0000:01:00.0. For a new interface libvirt chooses one.")} />
+            <TextField {...text("acpiIndex")} label={_("ACPI index")} help={_("Linux in the guest names the interface by it: 1 makes eno1.")} />
             <TextField {...text("alias")} label={_("Alias")} help={_("Begins with ua-.")} />
         </>
     );

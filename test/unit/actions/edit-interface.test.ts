@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { foundMeanwhile, planInterface, planRemoveInterface } from "../../../src/actions/edit-interface.ts";
+import { formerly, foundMeanwhile, planInterface, planRemoveInterface } from "../../../src/actions/edit-interface.ts";
 import type { InterfaceWish } from "../../../src/actions/edit-interface.ts";
 import { guestOf, pairInterfaces } from "../../../src/model/guest.ts";
 import type { Guest } from "../../../src/model/guest.ts";
@@ -60,6 +60,8 @@ test.each<[string, Planned, readonly string[]]>([
     ["nothing changed", plan([off], 0, { xml: first }), []],
     ["nothing changed but the way it is written", plan([off], 0, { xml: first.replaceAll("'", "\"").replaceAll("><", ">\n<") }), []],
     ["another MAC address", plan([off], 0, { xml: withFields(first, { mac: "52:54:00:00:00:09" }) }), ["detach-device --config", "attach-device --config"]],
+    ["another PCI address", plan([off], 0, { xml: withFields(first, { pci: "0000:00:07.0" }) }),
+        ["detach-device --config", "attach-device --config"]],
     ["another alias", plan([off], 0, { xml: withFields(first, { alias: "ua-up" }) }), ["detach-device --config", "attach-device --config"]],
     ["link state, running guest too", plan([running], 0, { xml: withFields(first, { linkState: "down" }), live: "change" }),
         ["update-device --live", "update-device --config"]],
@@ -108,6 +110,23 @@ test("what was changed meanwhile is not overwritten, and can be shown", () => {
     expect(verbs(started)).toEqual(["update-device --config"]);
 });
 
+test("what was converted is kept for the history, and found again there, newest first", () => {
+    const planned = plan([off], 1, { xml: withFields(convertedTo(bridged, "ethernet"), { target: "tap1" }) });
+    expect("plan" in planned && planned.plan.about).toEqual({ guest: "charon", device: "tap1", was: bridged });
+    const unchanged = plan([off], 0, { xml: withFields(first, { mtu: "1400" }) });
+    expect("plan" in unchanged && unchanged.plan.about).toEqual({ guest: "charon", device: "tap0" });
+    const pair = pairInterfaces(off)[1] ?? {};
+    const entry = { text: "", guest: "charon" };
+    const newer = bridged.replace("br0", "br1");
+    const history = { state: "read" as const, value: [
+        { ...entry, time: 1, was: bridged }, { ...entry, time: 3, was: newer }, { ...entry, time: 2, was: first }, { ...entry, time: 4, was: "<no" },
+        { ...entry, time: 5, guest: "styx", was: bridged }, { ...entry, time: 6 },
+    ] };
+    expect(formerly({ ...snapshotOf([off]), history }, off, pair))
+        .toEqual([{ xml: bridged }, { xml: newer, until: 3 }, { xml: bridged, until: 1 }]);
+    expect(formerly(snapshotOf([off]), off, pair)).toEqual([{ xml: bridged }]);
+});
+
 const byKind = guestOf({
     uuid: "charon", state: "off", persistent: true, autostart: false, managedSave: false,
     configured: `<domain><os><type>hvm</type><boot dev='hd'/></os><devices>${first}</devices></domain>`,
@@ -135,6 +154,8 @@ test.each<[string, Planned, RegExp]>([
     ["boot order beside <os><boot>", plan([byKind], 0, { xml: withFields(first, { bootOrder: "1" }) }), /^bootOrder: This guest boots by kind/],
     ["queue size", plan([off], 0, { xml: withFields(first, { rxQueueSize: "300" }) }), /^rxQueueSize: A queue size is a power/],
     ["script", plan([off], 0, { xml: withFields(first, { script: "true" }) }), /^script: Enter the whole path/],
+    ["PCI address", plan([off], 0, { xml: withFields(first, { pci: "03.0" }) }), /^pci: A PCI address is written/],
+    ["ACPI index", plan([off], 0, { xml: withFields(first, { acpiIndex: "0" }) }), /^acpiIndex: /],
     ["alias", plan([off], 0, { xml: withFields(first, { alias: "net0" }) }), /^alias: An alias of your own/],
     ["a peak without an average", plan([off], 0, { xml: withFields(first, { inPeak: "5" }) }), /^inAverage: A peak/],
     ["nowhere", plan([off], 0, { xml: withFields(first, { mtu: "1400" }), config: false }), /^scope: Choose/],

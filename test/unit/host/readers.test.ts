@@ -133,6 +133,9 @@ describe("the journal", () => {
         expect(entryIn(`{"__REALTIME_TIMESTAMP":"1000","MESSAGE":${value}}`)).toEqual({ time: 1, text });
     });
 
+    it.each([[0, "<interface/>"], [1000, undefined]])("what an interface was is believed of root only: _UID %i", (uid, was) =>
+        expect(entryIn(`{"__REALTIME_TIMESTAMP":"1000","MESSAGE":"","KVM_TAP_WAS":"<interface/>","_UID":"${uid}"}`)?.was).toBe(was));
+
     it.each(["", "-- No entries --", "{}", "Hint: You are currently not seeing messages from other users and the system."])("no entry: %s", line => expect(entryIn(line)).toBeUndefined());
 });
 

@@ -32,6 +32,8 @@ test.each<[string, Partial<Record<InterfaceField, string>>, number, number, read
     ["an attribute beside another", { managed: "no" }, 3, 1, ["      <target dev='charon_pvnet1' managed='no'/>"]],
     ["the last attribute takes its element along", { script: "" }, 2, 1, []],
     ["a new element comes last", { mtu: "1400" }, 5, 0, ["      <mtu size='1400'/>"]],
+    ["a PCI address in one text", { pci: "0000:01:1f.7" }, 5, 0,
+        ["      <address type='pci' domain='0x0000' bus='0x01' slot='0x1f' function='0x7'/>"]],
     ["a value with everything in it", { alias: `ua-<"'&>` }, 5, 0, ["      <alias name='ua-&lt;&quot;&apos;&amp;&gt;'/>"]],
 ])("a changed field changes only its lines: %s", (_title, fields, at, removed, added) => {
     expect(withFields(charon, fields).split("\n")).toEqual([...charonLines.slice(0, at), ...added, ...charonLines.slice(at + removed)]);
@@ -56,6 +58,20 @@ test("to ethernet and back", () => {
     const back = convertedTo(withFields(ethernet, { target: "tap0" }), "bridge");
     expect(formOf(back)).toMatchObject({ type: "bridge", target: "", managed: "" });
     expect(convertedTo(charon, "ethernet")).toBe(charon);
+});
+
+test("converted back, what belongs to the type comes back, and nothing else of how it was", () => {
+    const ethernet = withFields(convertedTo(strange, "ethernet"), { target: "tap0", model: "e1000", filter: "" });
+    const back = convertedTo(ethernet, "bridge", [ethernet, charon, strange]);
+    expect(formOf(back)).toMatchObject({ type: "bridge", bridge: "br0", target: "vnet7", model: "e1000", filter: "" });
+    expect(back).toContain("<virtualport type='openvswitch'><parameters interfaceid='09b11c53'/></virtualport>");
+    expect(formOf(convertedTo(back, "ethernet", [back, ethernet, charon]))).toMatchObject({ target: "tap0", managed: "no", script: "", model: "e1000" });
+    expect(formOf(convertedTo(back, "network", [ethernet]))).toMatchObject({ type: "network", network: "", target: "" });
+});
+
+const typed = ["", "0000:03:00.0", "0", "0000:", "0000:03:00.", "not an address", "0000:03:00.0:"];
+test.each(typed)("a PCI address stays as it is typed: “%s”", text => {
+    expect(formOf(withFields(charon, { pci: text })).pci).toBe(text);
 });
 
 test("a live update carries only what libvirt can change, and never `managed`", () => {
@@ -93,7 +109,7 @@ test.each([
     expect(sameXml(a, b)).toBe(same);
 });
 
-const name = fc.stringMatching(/^[a-z][a-z0-9_]{0,6}$/);
+const name = fc.stringMatching(/^([a-z]{1,2}:)?[a-z][a-z0-9_]{0,6}$/);
 const value = fc.string({ unit: "binary-ascii", maxLength: 8 }).filter(text => !/[\x00-\x08\x0b\x0c\x0e-\x1f]/.test(text));
 const attributes = fc.dictionary(name, value, { maxKeys: 4 })
     .map(object => Object.entries(object).map(([key, text]) => ` ${key}='${encodeXml(text)}'`).join(""));
@@ -105,7 +121,7 @@ const { element } = fc.letrec<{ element: string }>(tie => ({
 
 test("property: read and written, an element is the same text", () => {
     fc.assert(fc.property(element, xml => {
-        expect(writeElement(parseElement(xml))).toBe(xml.replace(/<(\w+)([^<>]*)(?<!\/)><\/\1>/g, "<$1$2/>"));
+        expect(writeElement(parseElement(xml))).toBe(xml.replace(/<([\w:]+)([^<>]*)(?<!\/)><\/\1>/g, "<$1$2/>"));
     }));
 });
 
@@ -116,5 +132,34 @@ test("property: an edit changes the wished attribute and nothing else", () => {
         const undone = withoutChild(parseElement(edited), tag);
         expect(canonicalXml(writeElement(undone))).toBe(canonicalXml(writeElement(withoutChild(before, tag))));
         expect(sameXml(edited, editXml(edited, node => withAttribute(node, [tag], attribute, text)))).toBe(true);
+    }));
+});
+
+/** What libvirt knows, each with an attribute that no field changes, between what it does not know, in any order. */
+const known = ["mac", "target", "model", "link", "mtu", "boot", "driver", "filterref", "bandwidth", "rom", "alias", "acpi"];
+const foreign = fc.oneof(element, fc.constantFrom(
+    "<!-- mine -->", "<me:note xmlns:me='urn:me' me:level='1'>keep &amp; <me:b/></me:note>", "<tune><sndbuf>0</sndbuf></tune>"));
+const full = fc
+    .tuple(fc.shuffledSubarray(known, { minLength: 3 }), fc.array(foreign, { maxLength: 4 }), attributes, fc.infiniteStream(fc.nat(1)))
+    .map(([tags, others, list, coin]) => {
+        const ours = tags.map(tag => `<${tag} own='x'${list}><parameter name='IP'/></${tag}>`);
+        const inside = [...ours, ...others].toSorted(() => coin.next().value ? 1 : -1);
+        return `<interface type='ethernet' own='x'>\n  ${inside.join("\n  ")}\n</interface>`;
+    });
+
+const someFields = fc.dictionary(fc.constantFrom<InterfaceField>("mac", "target", "managed", "model", "linkState", "mtu", "bootOrder", "queues",
+    "driver", "filter", "inAverage", "outPeak", "romFile", "alias", "acpiIndex", "script", "trustGuestRxFilters"), value, { maxKeys: 6 });
+
+test("property: changed fields read as they were set, and all else stays: unknown elements, comments, order", () => {
+    const tags = (xml: string) => parseElement(xml).children.flatMap(node => node.type === "element" ? [node.tag] : []);
+    const strangers = (xml: string) => parseElement(xml).children
+        .filter(node => node.type === "element" ? !known.includes(node.tag) && node.tag !== "script" : node.type === "comment");
+    fc.assert(fc.property(full, someFields, (xml, fields: Partial<Record<InterfaceField, string>>) => {
+        const edited = withFields(xml, fields);
+        expect(formOf(edited)).toMatchObject(fields);
+        expect(strangers(edited)).toEqual(strangers(xml));
+        expect(tags(edited).slice(0, tags(xml).length)).toEqual(tags(xml));
+        const none = Object.fromEntries(Object.keys(fields).map(field => [field, ""]));
+        expect(canonicalXml(withFields(edited, none))).toBe(canonicalXml(withFields(xml, none)));
     }));
 });

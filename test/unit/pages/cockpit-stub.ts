@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The least of cockpit.js that a component needs in jsdom: English, full access, an address that stays.
-import { CommandError, type Machine } from "../../../src/host/run.ts";
+import type { Machine } from "../../../src/host/run.ts";
 
 const location = {
     path: [], options: {}, href: "",
     go: () => undefined, replace: () => undefined, encode: (path: readonly string[]) => `/${path.join("/")}`,
 };
 
-/** A host on which nothing is installed. */
+/** A host that does not answer. */
 export const bareMachine: Machine = {
-    run: argv => Promise.reject(new CommandError(argv, "not-found", null, "")),
+    run: () => new Promise(() => undefined),
     stream: () => ({ write: () => undefined, close: () => undefined }),
     read: () => Promise.resolve(null), replace: () => Promise.resolve(), watchDirectory: () => ({ close: () => undefined }),
 };

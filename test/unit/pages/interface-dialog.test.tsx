@@ -186,6 +186,14 @@ test("converting drops what belongs to the old type", async () => {
     expect(step?.does.type === "command" && step.does.input).not.toMatch(/target/);
 });
 
+test("back and forth within the dialog nothing is lost", async () => {
+    edit(guestWith(nic("<target dev='tap0' managed='no'/>")));
+    await userEvent.selectOptions(field(/^Connected to/), "bridge");
+    expect(screen.getByText(/journal does not know how it was connected before/)).toBeTruthy();
+    await userEvent.selectOptions(field(/^Connected to/), "ethernet");
+    expect(field(/^TAP device/).value).toBe("tap0");
+});
+
 test("removing says what stays", async () => {
     const guest = guestWith(before);
     show(guest, <RemoveInterfaceDialog guest={guest} pair={pairInterfaces(guest)[0] ?? {}} onClose={() => undefined} />);
