@@ -42,15 +42,19 @@ async function close(): Promise<void> {
 /** Presses Undo in the news of the last change and waits until that is done. */
 async function undo(): Promise<void> {
     await cockpit.frame.getByRole("button", { name: "Undo" }).click();
-    await cockpit.frame.getByText("Undone", { exact: true }).waitFor();
+    await cockpit.frame.getByText("Undone").waitFor();
 }
 
-/** Opens a dialog from the menu of a row; nothing in it may keep anybody out. */
+const looked = new Set<string>();
+
+/** Opens a dialog from the menu of a row. Nothing in it may keep anybody out: looked at once for each. */
 async function open(key: string, item: string): Promise<void> {
     await cockpit.row(key).waitFor();
     await cockpit.act(key, item);
     await cockpit.dialog.waitFor();
-    expect(await barriers(cockpit)).toEqual([]);
+    if (!looked.has(item))
+        expect(await barriers(cockpit)).toEqual([]);
+    looked.add(item);
 }
 
 /** Each text is refused while it is typed, with this sentence. */
