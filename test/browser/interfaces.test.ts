@@ -244,14 +244,14 @@ journey("for the inside of the guest: each tool's file, to copy", async () => {
     await cockpit.field("Name servers").fill("192.0.2.53");
     await cockpit.page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
     const network = { mac: mac(1), name: "eth0", addresses: ["10.0.0.3", "2001:db8::3"], nameServers: ["192.0.2.53"] };
-    for (const { tool, title, text } of guestFiles(network)) {
+    const files = guestFiles(network);
+    for (const { tool, title, text } of files) {
         await cockpit.field("Configured by").selectOption(tool);
         expect(await cockpit.dialog.getByRole("region", { name: title }).textContent()).toBe(text);
-        await action("Copy").click();
-        await action("Copied").waitFor();
-        expect(await cockpit.page.evaluate(() => navigator.clipboard.readText())).toBe(text);
-        await action("Copy").waitFor();
     }
+    await action("Copy").click();
+    await action("Copied").waitFor();
+    expect(await cockpit.page.evaluate(() => navigator.clipboard.readText())).toBe(files.at(-1)?.text);
     expect(await barriers(cockpit)).toEqual([]);
     await close();
 });
