@@ -13,7 +13,7 @@ include pkg/packages.mk
 
 TYPESCRIPT = node test/lab/run.mjs
 JEST = NODE_OPTIONS="--experimental-vm-modules --no-warnings" npx jest
-SCRIPTS = $(shell git ls-files '*.sh' .ci test/lab/lab pkg/host/50-kvm-tap pkg/host/kvm-tap-device pkg/host/kvm-tap-nat \
+SCRIPTS = $(shell git ls-files '*.sh' .ci test/lab/lab pkg/host/50-kvm-tap pkg/host/kvm-tap-device pkg/host/kvm-tap-nat pkg/host/kvm-tap-trace \
 	'pkg/debian/*.postinst' 'pkg/debian/*.prerm' 'pkg/debian/*.postrm')
 
 # A link to another checkout's packages is left alone.

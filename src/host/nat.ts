@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What only the NAT page asks of the host: the change that waits for its confirmation, who else answers for an address, how
 // many connections a mapping has, and what else decides about forwarded packets.
-import type { Message } from "../model/message.ts";
-import { msg } from "../model/message.ts";
 import type { Connection } from "../model/nat-connections.ts";
 import { readConnections } from "../model/nat-connections.ts";
-import type { ForeignChain } from "../model/nat-foreign.ts";
-import { forwardChains, foreignChain, type ChainName } from "../model/nat-foreign.ts";
+import { readFirewalls, type Firewalls } from "./firewall.ts";
 import { CommandError, type Machine } from "./run.ts";
 
 const HELPER = "/usr/lib/kvm-tap/kvm-tap-nat";
@@ -75,14 +72,11 @@ export async function connections(machine: Machine, family: 4 | 6): Promise<read
 }
 
 /** What in the kernel decides besides our table. Parts that cannot be read are absent. */
-export interface Forwarding {
+export interface Forwarding extends Firewalls {
     ipv4?: boolean;
     ipv6?: boolean;
     /** Tracked connections, and how many there may be: "table full, dropping packet". */
     tracked?: { count: number; max: number };
-    chains: readonly ForeignChain[];
-    /** What could not be read, in words. */
-    unread: readonly Message[];
 }
 
 async function flag(machine: Machine, path: string): Promise<boolean | undefined> {
@@ -90,32 +84,11 @@ async function flag(machine: Machine, path: string): Promise<boolean | undefined
     return text === null ? undefined : text.trim() !== "0";
 }
 
-/** Base chains of others on the forward hook, with their rules: each listed alone, since one that fails must not hide the others. */
-async function foreign(machine: Machine): Promise<Pick<Forwarding, "chains" | "unread">> {
-    const list = async (...argv: string[]) =>
-        JSON.parse(await machine.run(["nft", "-j", "list", ...argv], { superuser: "try" })) as unknown;
-    const unread: Message[] = [];
-    const read = async (name: ChainName) => {
-        try {
-            return [foreignChain(name, await list("chain", name.family, name.table, name.chain))];
-        } catch {
-            unread.push(msg("The rules of $0 could not be read.", `${name.family} ${name.table} ${name.chain}`));
-            return [foreignChain(name, {})];
-        }
-    };
-    try {
-        const chains = await Promise.all(forwardChains(await list("chains")).map(read));
-        return { chains: chains.flat(), unread };
-    } catch {
-        return { chains: [], unread: [msg("The firewall of this host could not be read.")] };
-    }
-}
-
 export async function readForwarding(machine: Machine): Promise<Forwarding> {
     const [ipv4, ipv6, count, max, others] = await Promise.all([
         flag(machine, "/proc/sys/net/ipv4/ip_forward"), flag(machine, "/proc/sys/net/ipv6/conf/all/forwarding"),
         machine.read("/proc/sys/net/netfilter/nf_conntrack_count").catch(() => null),
-        machine.read("/proc/sys/net/netfilter/nf_conntrack_max").catch(() => null), foreign(machine),
+        machine.read("/proc/sys/net/netfilter/nf_conntrack_max").catch(() => null), readFirewalls(machine),
     ]);
     return {
         ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }),

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Will a mapping work? Everything that can be told from what was read, worst first.
+import type { Ruleset } from "./firewall.ts";
 import type { Message } from "./message.ts";
 import { msg } from "./message.ts";
 import type { Mapping } from "./nat.ts";
 import { isSingle } from "./nat.ts";
 import type { Prefix } from "./nat-address.ts";
 import { formatPrefix } from "./nat-address.ts";
-import type { ForeignChain } from "./nat-foreign.ts";
-import { foreignAdvice } from "./nat-foreign.ts";
+import type { Obstacle } from "./nat-foreign.ts";
+import { foreignSays, foreignUses, obstacleCure, obstacleSays, obstacles } from "./nat-foreign.ts";
 import { hostAddresses, linkNamed, routeTo } from "./nat-host.ts";
 import type { NatReading } from "./nat-reading.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -17,6 +18,8 @@ import { isTap } from "./tap.ts";
 export interface Finding {
     severity: "danger" | "warning" | "info";
     says: Message;
+    /** What to do about it, where that is not said already. */
+    cure?: Message;
 }
 
 /** What src/host/nat.ts reads besides the snapshot; absent while it is not known. */
@@ -24,7 +27,10 @@ export interface Around {
     ipv4?: boolean;
     ipv6?: boolean;
     tracked?: { count: number; max: number };
-    chains: readonly ForeignChain[];
+    /** Tables of others. */
+    firewalls: readonly Ruleset[];
+    /** What could not be read. */
+    unread: readonly Message[];
 }
 
 function danger(says: Message): Finding {
@@ -73,11 +79,30 @@ function kernelFindings(mapping: Mapping, around: Around | undefined): Finding[]
     ];
 }
 
-function firewallFindings(mapping: Mapping, around: Around | undefined): Finding[] {
-    const families = mapping.public.family === 4 ? ["ip", "inet"] : ["ip6", "inet"];
-    return (around?.chains ?? [])
-            .filter(chain => families.includes(chain.family) && (chain.policy === "drop" || chain.drops))
-            .map(chain => warning(foreignAdvice(chain)));
+const SEVERITIES: Readonly<Record<Obstacle["lets"], Finding["severity"]>> = { none: "danger", some: "warning", most: "info" };
+
+/** What others' firewalls do to the mapping, on the way by each uplink; the same words are said once. */
+function firewallFindings(snapshot: Snapshot, mapping: Mapping, uplinks: readonly string[], around: Around | undefined): Finding[] {
+    const { firewalls = [], unread = [] } = around ?? {};
+    const { device } = wayIn(snapshot, mapping.guest, uplinks);
+    const found = uplinks.flatMap(uplink => obstacles(firewalls, mapping, uplink, device).map((obstacle): Finding => {
+        const cure = obstacle.lets === "most" ? undefined : obstacleCure(obstacle, uplink, device);
+        return { severity: SEVERITIES[obstacle.lets], says: obstacleSays(obstacle), ...(cure ? { cure } : {}) };
+    }));
+    const words = found.map(({ says }) => JSON.stringify(says));
+    return [
+        ...found.filter((_, index) => words.indexOf(words[index] ?? "") === index),
+        ...unread.map((says): Finding => ({ severity: "info", says })),
+    ];
+}
+
+/** Rules of others that translate the public address elsewhere. */
+export function conflictFindings(
+    snapshot: Snapshot, outside: Prefix, uplinks: readonly string[], around: Pick<Around, "firewalls"> | undefined,
+): Finding[] {
+    const own = ownership(snapshot, outside) === "own";
+    const [uplink = ""] = uplinks;
+    return foreignUses(around?.firewalls ?? [], outside, own, uplink).map(use => warning(foreignSays(outside, use)));
 }
 
 /** Whether the address is answered for on a link, or must be routed here by the provider. */
@@ -108,7 +133,8 @@ export function findings(snapshot: Snapshot, reading: NatReading, mapping: Mappi
     const { uplinks } = reading.running.state;
     return [
         ...wayFindings(snapshot, mapping, uplinks), ...uplinkFindings(snapshot, uplinks), ...kernelFindings(mapping, around),
-        ...ownerFindings(snapshot, mapping), ...firewallFindings(mapping, around),
+        ...ownerFindings(snapshot, mapping), ...conflictFindings(snapshot, mapping.public, uplinks, around),
+        ...firewallFindings(snapshot, mapping, uplinks, around),
     ].sort((a, b) => order(a) - order(b));
 }
 

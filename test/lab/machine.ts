@@ -6,6 +6,7 @@ import { access, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ChangedMeanwhile, CommandError, ENVIRONMENT } from "../../src/host/run.ts";
 import type { Machine, RunOptions, Stream, StreamHandlers } from "../../src/host/run.ts";
+import { finish } from "./exec.ts";
 
 /**
  * @param leader the process ID of the host's systemd, asked for at every use since it changes with a reboot
@@ -15,7 +16,8 @@ export function labMachine(leader: () => number): Machine {
     return {
         run: (argv, options) => run(leader(), argv, options),
         stream: (argv, handlers, options) => stream(leader(), argv, handlers, options),
-        read: path => readOrNull(inTree(path)),
+        // Of the network, /proc shows that of the process that reads.
+        read: path => path.startsWith("/proc/") ? readInside(leader(), path) : readOrNull(inTree(path)),
         async replace(path, content, expected) {
             const file = inTree(path);
             const found = expected === undefined ? undefined : await readOrNull(file);
@@ -89,6 +91,13 @@ function follow(leader: number, argv: readonly string[], handlers: StreamHandler
     child.on("error", error => handlers.end(new CommandError(argv, "internal-error", null, error.message)));
     child.on("close", status => handlers.end(failure(argv, status, words, options)));
     return child;
+}
+
+async function readInside(leader: number, path: string): Promise<string | null> {
+    const { status, stdout, stderr } = await finish(inHost(leader, ["cat", path]));
+    if (status !== 0 && !stderr.includes("No such file"))
+        throw new Error(stderr);
+    return status === 0 ? stdout : null;
 }
 
 async function readOrNull(file: string): Promise<string | null> {

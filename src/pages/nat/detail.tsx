@@ -72,7 +72,12 @@ export function NatDetail({ rowKey, machine, around }: { rowKey: string; machine
                 <h3>{_("Will it work?")}</h3>
                 {found.length === 0 && <Status kind="success">{_("This page finds no obstacle in what it can read.")}</Status>}
                 <ul>
-                    {found.map(({ severity, says }) => <li key={translate(says)}><Status kind={severity}>{translate(says)}</Status></li>)}
+                    {found.map(({ severity, says, cure }) => (
+                        <li key={translate(says)}>
+                            <Status kind={severity}>{translate(says)}</Status>
+                            {cure && <p>{translate(cure)}</p>}
+                        </li>
+                    ))}
                 </ul>
                 <p><Ownership mapping={mapping} /></p>
             </section>

@@ -26,13 +26,14 @@ import { MapDialog, stateOf } from "./map-dialog.tsx";
 import "./page.css";
 import { natRows, type NatRow } from "./rows.ts";
 import { SettingsDialog } from "./settings-dialog.tsx";
+import { TestDialog } from "./test-dialog.tsx";
 import { exportAs, ImportDialog } from "./transfer.tsx";
 import { TrafficContext, useTraffic } from "../taps/traffic.tsx";
 import { useUse } from "./use.ts";
 
 type Open =
     | { dialog: "map" | "import" | "settings" }
-    | { dialog: "change"; key: string }
+    | { dialog: "change" | "test"; key: string }
     | { dialog: "remove" | "enable" | "disable"; keys: readonly string[] };
 
 const keyOf = (row: NatRow) => row.key;
@@ -72,6 +73,7 @@ function EndingConnections({ keys, machine }: { keys: readonly string[]; machine
 interface DialogProps {
     open: Open;
     machine: Machine;
+    around: Forwarding | undefined;
     onClose(): void;
     onDone(): void;
 }
@@ -82,13 +84,14 @@ function ChangeDialog({ rowKey, ...rest }: { rowKey: string; machine: Machine; o
     return old ? <MapDialog old={old} {...rest} /> : null;
 }
 
-function Dialog({ open, machine, onClose, onDone }: DialogProps) {
+function Dialog({ open, machine, around, onClose, onDone }: DialogProps) {
     const snapshot = useSnapshot();
     switch (open.dialog) {
     case "map": return <MapDialog machine={machine} onClose={onClose} onDone={onDone} />;
     case "import": return <ImportDialog onClose={onClose} onDone={onDone} />;
     case "settings": return <SettingsDialog onClose={onClose} />;
     case "change": return <ChangeDialog rowKey={open.key} machine={machine} onClose={onClose} onDone={onDone} />;
+    case "test": return <TestDialog rowKey={open.key} machine={machine} around={around} onClose={onClose} />;
     case "remove": return (
         <Confirm
             title={plural("Remove $0 mapping?", "Remove $0 mappings?", open.keys.length)} action={_("Remove")} done={_("Mapping removed")}
@@ -124,6 +127,10 @@ function Nothing({ children }: { children: ReactNode }) {
 function useActions(open: (what: Open) => void) {
     return useMemo(() => ({
         row: (row: NatRow): readonly Action[] => [
+            {
+                label: _("Test…"), changes: true, run: () => open({ dialog: "test", key: row.key }),
+                why: row.key.includes("/") ? _("Only mappings of single addresses can be tested.") : undefined,
+            },
             { label: _("Change…"), changes: true, run: () => open({ dialog: "change", key: row.key }) },
             row.enabled
                 ? { label: _("Disable…"), changes: true, run: () => open({ dialog: "disable", keys: [row.key] }) }
@@ -186,7 +193,7 @@ export function NatPage({ machine = host }: { machine?: Machine }) {
                     empty={<Nothing><ChangeButton onClick={() => setOpen({ dialog: "map" })}>{_("Map address…")}</ChangeButton></Nothing>}
                 />
             </section>
-            {open && <Dialog open={open} machine={machine} onClose={() => setOpen(undefined)} onDone={refresh} />}
+            {open && <Dialog open={open} machine={machine} around={around} onClose={() => setOpen(undefined)} onDone={refresh} />}
         </TrafficContext>
     );
 }

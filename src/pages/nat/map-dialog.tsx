@@ -21,6 +21,7 @@ import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { Status } from "../../ui/status.tsx";
 import { _, format } from "../../ui/translate.ts";
+import { ForeignUse } from "./foreign-use.tsx";
 import { GuestField, Origin, choiceKey, pickedOf, useAddressSearch } from "./guest-field.tsx";
 import { freeAddresses } from "./rows.ts";
 
@@ -176,6 +177,7 @@ export function MapDialog({ old, guestAddress = "", machine, onClose, onDone }: 
                 suggestions={freeAddresses(snapshot, state, uplinks)}
                 help={<AddressNews text={form.public} snapshot={snapshot} uplinks={uplinks} machine={machine} />}
             />
+            <ForeignUse text={form.public} snapshot={snapshot} uplinks={uplinks} machine={machine} />
             {own && <OwnAddress checked={form.acceptOwn} onChange={set("acceptOwn")} />}
             <TextField
                 label={_("Description")} field="description" value={form.description} onChange={set("description")} planned={planned}

@@ -3,7 +3,6 @@ import fc from "fast-check";
 import { inEnglish } from "../../../src/model/message.ts";
 import { formatPrefix } from "../../../src/model/nat-address.ts";
 import { readConnections, ofMapping } from "../../../src/model/nat-connections.ts";
-import { foreignAdvice, foreignChain, forwardChains } from "../../../src/model/nat-foreign.ts";
 import { formatLimits, parseLimits } from "../../../src/model/nat-limits.ts";
 import { exportCsv, exportJson, importText } from "../../../src/model/nat-transfer.ts";
 import { states } from "./arbitrary-nat.ts";
@@ -76,16 +75,4 @@ test("connections of a mapping: to its public address and from its guest, not th
     } as const;
     expect(readConnections(listing)).toHaveLength(3);
     expect(ofMapping(mapping, readConnections(listing)).map(({ destination }) => destination)).toEqual(["203.0.113.10", "192.0.2.53"]);
-});
-
-test.each([
-    ["filter", ["FORWARD", "DOCKER-USER"], "Docker drops forwarded packets (ip filter FORWARD). Allow the guest's in its chain DOCKER-USER."],
-    ["filter", ["FORWARD", "ufw-before-forward"], "ufw drops forwarded packets (ip filter FORWARD). Allow them with \"ufw route allow in on DEVICE\""
-        + " and \"ufw route allow out on DEVICE\"."],
-    ["filter", ["FORWARD", "INPUT"], "Chain ip filter FORWARD drops forwarded packets that no rule of it accepts."],
-])("who made a chain of table %s beside %j", (table, siblings, says) => {
-    const json = { nftables: siblings.map((name, index) => ({
-        chain: { family: "ip", table, name, ...(index === 0 ? { hook: "forward", policy: "drop" } : {}) },
-    })) };
-    expect(forwardChains(json).map(name => inEnglish(foreignAdvice(foreignChain(name, {}))))).toEqual([says]);
 });

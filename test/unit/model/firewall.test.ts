@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// Rules of others read and followed. That the answers are those of the kernel is shown with packets in test/host/nat-firewalls.test.ts.
+import { iptablesRulesets } from "../../../src/model/firewall-iptables.ts";
+import { nftRuleset } from "../../../src/model/firewall-nft.ts";
+import type { Packet, Ruleset } from "../../../src/model/firewall.ts";
+import { passage, translations } from "../../../src/model/firewall.ts";
+import { foreignUses, programOf } from "../../../src/model/nat-foreign.ts";
+import { parsePrefix, type Prefix } from "../../../src/model/nat-address.ts";
+
+function prefix(text: string): Prefix {
+    const parsed = parsePrefix(text);
+    if (!parsed)
+        throw new Error(text);
+    return parsed;
+}
+
+const incoming: Packet = { family: 4, in: "eth0", out: "charon0", destination: prefix("10.0.0.2"), state: "new", status: "dnat", local: false };
+const outgoing: Packet = { family: 4, in: "charon0", out: "eth0", source: prefix("10.0.0.2"), state: "new", status: "snat", local: false };
+
+/** "lets" of the forward chain, with the chain and rule where it ends. */
+function through(rules: Ruleset | undefined, packet: Packet): string {
+    const base = rules?.bases.find(({ hook }) => hook === "forward");
+    if (!rules || !base)
+        return "no chain";
+    const found = passage(rules, base, packet);
+    return found.lets === "all" ? "all" : `${found.lets} ${found.by.chain}${found.by.rule ? "" : " policy"}`;
+}
+
+function saved(policy: string, ...rules: string[]): Ruleset | undefined {
+    const chains = [...new Set(rules.flatMap(rule => /^-A (?!FORWARD)(\S+)/.exec(rule)?.[1] ?? []))];
+    const text = ["*filter", `:FORWARD ${policy} [0:0]`, ...chains.map(name => `:${name} - [0:0]`), ...rules, "COMMIT", ""].join("\n");
+    return iptablesRulesets("ip", "nftables", text)[0];
+}
+
+describe("iptables-save", () => {
+    test.each<[string, string, readonly string[], string, string]>([
+        ["policy", "DROP", [], "none FORWARD policy", "none FORWARD policy"],
+        ["device", "DROP", ["-A FORWARD -i charon+ -j ACCEPT"], "none FORWARD policy", "all"],
+        ["not that device", "ACCEPT", ["-A FORWARD ! -o eth0 -j DROP"], "none FORWARD", "all"],
+        ["address with mask", "ACCEPT", ["-A FORWARD -d 10.0.0.0/255.255.255.0 -j REJECT --reject-with tcp-reset"], "none FORWARD", "most FORWARD"],
+        ["some port", "DROP", ["-A FORWARD -p tcp -m tcp --dport 80 -j ACCEPT"], "some FORWARD policy", "some FORWARD policy"],
+        ["state", "DROP", ["-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT"], "none FORWARD policy", "none FORWARD policy"],
+        ["translated", "DROP", ["-A FORWARD -m conntrack --ctstate DNAT -j ACCEPT"], "all", "none FORWARD policy"],
+        ["a comment with spaces", "DROP", ["-A FORWARD -m comment --comment \"to the -j DROP \\\" guest\" -o charon0 -j ACCEPT"], "all", "none FORWARD policy"],
+        ["a chain that returns", "ACCEPT", ["-A FORWARD -j own", "-A own -o charon0 -j RETURN", "-A own -j DROP"], "all", "none own"],
+        ["goto leaves the chain", "ACCEPT", ["-A FORWARD -g own", "-A FORWARD -j DROP", "-A own -i lo -j DROP"], "all", "all"],
+        ["a limit may not match", "ACCEPT", ["-A FORWARD -m limit --limit 3/min -j RETURN", "-A FORWARD -j DROP"], "some FORWARD", "some FORWARD"],
+        ["what an unknown match leads to may happen", "DROP", ["-A FORWARD -m set --match-set x src -j own", "-A own -j RETURN"],
+            "none FORWARD policy", "none FORWARD policy"],
+        ["a target that goes on", "ACCEPT", ["-A FORWARD -j LOG --log-prefix \"no -j DROP\"", "-A FORWARD -i charon0 -j DROP"], "all", "none FORWARD"],
+        ["bridged packets are others", "ACCEPT", ["-A FORWARD -m physdev --physdev-is-bridged -j DROP"], "all", "all"],
+        ["chains in a circle end", "ACCEPT", ["-A FORWARD -j own", "-A own -j own"], "all", "all"],
+    ])("%s", (_name, policy, rules, inward, outward) => {
+        expect([through(saved(policy, ...rules), incoming), through(saved(policy, ...rules), outgoing)]).toEqual([inward, outward]);
+    });
+});
+
+function listed(policy: string, ...exprs: unknown[][]): Ruleset {
+    return nftRuleset({ family: "inet", table: "house" }, { nftables: [
+        { set: { family: "inet", table: "house", name: "lan", type: "ifname", elem: ["charon0", "styx0"] } },
+        { set: { family: "inet", table: "house", name: "big", type: "ipv4_addr", flags: ["interval"], elem: [{ prefix: { addr: "10.0.0.0", len: 8 } }] } },
+        { chain: { family: "inet", table: "house", name: "way", hook: "forward", type: "filter", prio: 0, policy } },
+        ...exprs.map(expr => ({ rule: { family: "inet", table: "house", chain: "way", expr } })),
+    ] });
+}
+
+const match = (left: unknown, right: unknown, op = "==") => ({ match: { op, left, right } });
+const meta = (key: string) => ({ meta: { key } });
+const ct = (key: string) => ({ ct: { key } });
+const daddr = (protocol: string) => ({ payload: { protocol, field: "daddr" } });
+
+describe("nft -j list table", () => {
+    test.each<[string, string, readonly unknown[][], string, string]>([
+        ["policy", "drop", [], "none way policy", "none way policy"],
+        ["a named set of devices", "drop", [[match(meta("iifname"), "@lan"), { accept: null }]], "none way policy", "all"],
+        ["a set of another table is not known", "accept", [[match(meta("iifname"), "@nowhere"), { drop: null }]], "most way", "most way"],
+        ["a named set of addresses", "accept", [[match(daddr("ip"), "@big"), { drop: null }]], "none way", "most way"],
+        ["the other family", "accept", [[match(daddr("ip6"), { set: [{ prefix: { addr: "::", len: 0 } }] }), { drop: null }]], "all", "all"],
+        ["states in a list", "drop", [[match(ct("state"), ["established", "new"], "in"), { counter: {} }, { accept: null }]], "all", "all"],
+        ["status", "drop", [[match(ct("status"), "dnat", "in"), { accept: null }]], "all", "none way policy"],
+        ["verdict map", "drop", [[{ vmap: { key: ct("state"), data: { set: [["new", { accept: null }], ["invalid", { drop: null }]] } } }]], "all", "all"],
+        ["verdict map of devices", "drop", [[{ vmap: { key: meta("oifname"), data: { set: [["charon*", { accept: null }]] } } }]],
+            "all", "none way policy"],
+        ["a queue", "accept", [[{ queue: { num: 0 } }]], "most way", "most way"],
+        ["not equal", "accept", [[match(meta("oifname"), "eth0", "!="), { reject: null }]], "none way", "all"],
+    ])("%s", (_name, policy, rules, inward, outward) => {
+        expect([through(listed(policy, ...rules), incoming), through(listed(policy, ...rules), outgoing)]).toEqual([inward, outward]);
+    });
+});
+
+const dockerNat = ["*nat", ":PREROUTING ACCEPT [0:0]", ":DOCKER - [0:0]", "-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
+    "-A DOCKER -i docker0 -j RETURN", "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 172.17.0.2:80",
+    "-A DOCKER -d 203.0.113.20/32 ! -i docker0 -p tcp -m tcp --dport 81 -j DNAT --to-destination 172.17.0.3:80", "COMMIT", ""].join("\n");
+
+describe("addresses that others translate", () => {
+    const rules = iptablesRulesets("ip", "nftables", dockerNat);
+
+    test.each<[string, boolean, readonly string[]]>([
+        ["203.0.113.10", false, []],
+        ["203.0.113.20", false, ["172.17.0.3:80"]],
+        // The host's own: what is published for every address of the host means it, too.
+        ["203.0.113.1", true, ["172.17.0.2:80"]],
+    ])("%s, the host's own: %s", (address, own, targets) => {
+        const uses = foreignUses(rules, prefix(address), own, "eth0");
+        expect(uses.map(({ to }) => to)).toEqual(targets);
+        expect(uses.every(({ program }) => program === "Docker")).toBe(true);
+    });
+
+    test("a redirect of nft", () => {
+        const table = nftRuleset({ family: "ip", table: "nat" }, { nftables: [
+            { chain: { family: "ip", table: "nat", name: "pre", hook: "prerouting", type: "nat", prio: -100, policy: "accept" } },
+            { rule: { family: "ip", table: "nat", chain: "pre",
+                expr: [match(daddr("ip"), "203.0.113.7"), { dnat: { addr: "192.168.1.5", port: 8443 } }] } },
+        ] });
+        expect(foreignUses([table], prefix("203.0.113.7"), false, "eth0").map(({ to }) => to)).toEqual(["192.168.1.5:8443"]);
+        expect(table.bases.flatMap(base => translations(table, base, { ...incoming, destination: prefix("203.0.113.8") }))).toEqual([]);
+    });
+});
+
+test.each<[string, string, readonly string[], string]>([
+    ["filter", "FORWARD", ["FORWARD", "DOCKER-USER", "LIBVIRT_FWI"], "Docker"],
+    ["filter", "LIBVIRT_FWI", ["FORWARD", "DOCKER-USER", "LIBVIRT_FWI"], "libvirt"],
+    ["filter", "FORWARD", ["FORWARD", "ufw-before-forward", "DOCKER"], "ufw"],
+    ["filter", "FORWARD", ["FORWARD", "LIBVIRT_FWI"], ""],
+    ["filter", "ufw6-user-forward", ["FORWARD"], "ufw"],
+    ["libvirt_network", "guest_input", ["forward"], "libvirt"],
+    ["firewalld", "filter_FORWARD", ["filter_FORWARD"], "firewalld"],
+    ["house", "way", ["way"], ""],
+])("who made chain %s %s beside %j: %s", (table, chain, siblings, program) => {
+    expect(programOf({ table, chains: new Map(siblings.map(name => [name, []])) }, chain)).toBe(program);
+});
