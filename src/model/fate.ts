@@ -6,74 +6,18 @@
 // (5.8.0 and later). From 9.1.0 on a start refuses a device that exists and is not `managed='no'` – and that failed start
 // deletes it, too. virNetDevTapDelete() only clears TUNSETPERSIST, so it cannot harm a device that somebody holds, that is
 // multi-queue (the flags do not match), or that is no TAP.
-import type { Interface, LifecycleActions } from "./guest.ts";
-import { msg } from "./message.ts";
-import type { Message } from "./message.ts";
-import type { Libvirt } from "./snapshot.ts";
-import type { Link } from "./tap.ts";
+import { comesBack, dropped, isBusy, isDroppedName, isPlainTap, madeByLibvirt, name, notATap, protectedFate, restoredOr } from "./fate-situation.ts";
+import type { Cause, Circumstances, Fate, LifecycleEvent, Situation } from "./fate-situation.ts";
+import { plugs, starts } from "./fate-open.ts";
+import type { Interface } from "./guest.ts";
 import { behaviours } from "./libvirt-version.ts";
 import type { Behaviour } from "./libvirt-version.ts";
+import { msg } from "./message.ts";
+import type { Message } from "./message.ts";
+import type { Link } from "./tap.ts";
 
-/** In the order of a guest's life. `crash`: QEMU ends by itself or is killed; `failed-start`: for any reason of its own. */
-export const lifecycleEvents = [
-    "start", "failed-start", "migrate-in", "reboot", "reset", "hot-plug", "hot-unplug", "snapshot-revert", "daemon-restart",
-    "shutdown", "destroy", "crash", "save", "migrate-out", "daemon-start-after-crash",
-] as const;
-export type LifecycleEvent = typeof lifecycleEvents[number];
-
-export type Outcome =
-    | "kept"
-    | "deleted"
-    | "made" /* libvirt makes a device of its own */
-    | "gone" /* libvirt's own device, or one that was missing already */
-    | "restored" /* deleted or missing, made again by the hook */
-    | "fails" /* the event fails, the device stays as it is */
-    | "fails-and-deleted"
-    | "not-used"
-    | "unknown";
-
-/** What decided, for labels, checks and cures. */
-export type Cause =
-    | "not-covered" | "not-verified" | "saved-state"
-    | "protected" | "tap-delete" | "not-persistent" | "multi-queue" | "not-a-tap" | "untouched" | "reused" | "hook"
-    | "missing" | "exists" | "queues" | "busy" | "name-dropped" | "name-too-long" | "no-name" | "other-type" | "libvirt-makes-it";
-
-export interface Fate {
-    outcome: Outcome;
-    cause: Cause;
-    because: Message;
-    /** Function and release of libvirt (or the kernel's) that decides. */
-    source: string;
-}
-
-export interface Circumstances {
-    libvirt: Pick<Libvirt, "version" | "packageVersion" | "driver">;
-    /** `<domain type>`. */
-    guestType: string;
-    /** Whether the guest runs when the event happens: `snapshot-revert` differs. */
-    running: boolean;
-    /** A saved state waits for the next start, which then runs on the definition inside it. */
-    savedState: boolean;
-    on: LifecycleActions;
-    launchSecurity?: string;
-    /** Who holds the device beside this interface: names of guests and processes. */
-    users: readonly string[];
-    /** `kvm-tap@DEVICE.service` is enabled. */
-    unitEnabled: boolean;
-    hookInEffect: boolean | "unknown";
-    /** The configured counterpart of the interface: the hook restores only what it names with `managed='no'`. */
-    configured?: Interface;
-}
-
-/** What a decision looks at. */
-interface Situation {
-    iface: Interface;
-    device: Link | undefined;
-    c: Circumstances;
-    b: Behaviour;
-    /** `managed='no'`, on a libvirt that knows it. */
-    unmanaged: boolean;
-}
+export { isDroppedName, lifecycleEvents } from "./fate-situation.ts";
+export type { Cause, Circumstances, Fate, LifecycleEvent, Outcome } from "./fate-situation.ts";
 
 /**
  * What happens to `device` (the link that the interface names, if there is one) when `event` happens to the guest.
@@ -147,10 +91,6 @@ function judge(event: LifecycleEvent, s: Situation): Fate {
     }
 }
 
-function name(s: Situation): string {
-    return s.iface.target ?? "";
-}
-
 /** The QEMU process ends: qemuProcessStop. */
 function stops(s: Situation): Fate {
     const { device, c, unmanaged } = s;
@@ -183,171 +123,6 @@ function stops(s: Situation): Fate {
             : msg("libvirt deletes $0 when the guest stops, since the definition in effect does not say managed='no'.", name(s)),
         source: `${source}, virNetDevTapDelete (1.3.3)`,
     });
-}
-
-function protectedFate(s: Situation): Fate {
-    return {
-        outcome: "kept", cause: "protected", because: msg("managed='no': libvirt leaves $0 to you.", name(s)),
-        source: "virDomainNetDef.managed_tap (5.8.0)",
-    };
-}
-
-function notATap(s: Situation, outcome: "kept" | "fails", source: string): Fate {
-    const because = outcome === "kept"
-        ? msg("$0 is no TAP device of its own: libvirt cannot delete it.", name(s))
-        : msg("The start fails: $0 is no TAP device that libvirt can open here.", name(s));
-    return { outcome, cause: "not-a-tap", because, source };
-}
-
-function isPlainTap(device: Link): boolean {
-    return device.tun?.type === "tap";
-}
-
-/**
- * The hook makes again what is missing, has an enabled unit, and is named with managed='no': on `prepare` by the definition
- * that starts, on `release` by the configured one.
- */
-function comesBack({ iface, c }: Situation, definition: Interface | undefined): boolean {
-    return c.unitEnabled && definition?.managed === "no" && definition.target === iface.target;
-}
-
-function restoredOr(s: Situation, otherwise: Fate, definition = s.c.configured): Fate {
-    if (s.c.hookInEffect !== true || !comesBack(s, definition))
-        return otherwise;
-    return {
-        outcome: "restored", cause: "hook",
-        because: otherwise.outcome === "deleted"
-            ? msg("libvirt deletes $0 when the guest stops, and the hook makes it again at once.", name(s))
-            : msg("The hook makes $0 again: its unit is enabled and the definition says managed='no'.", name(s)),
-        source: "hooks/qemu.d/50-kvm-tap: prepare, release",
-    };
-}
-
-/** A guest begins to run here: a start, a restored state, an incoming migration. */
-function starts(s: Situation, event: "start" | "migrate-in"): Fate {
-    return cannotBeOpened(s, event) ?? opens(s);
-}
-
-const connect = "virDomainInterfaceEthernetConnect";
-
-/** The interface is plugged into a running guest. A failure here leaves the device alone, and no hook runs. */
-function plugs(s: Situation): Fate {
-    return cannotBeOpened(s, "hot-plug") ?? opens(s);
-}
-
-function opens(s: Situation): Fate {
-    if (!s.device)
-        return madeByLibvirt(s);
-    if (s.unmanaged)
-        return protectedFate(s);
-    return {
-        outcome: "kept", cause: "reused",
-        because: msg("This libvirt uses $0 as it is, and deletes it when the guest stops.", name(s)), source: `${connect} (1.3.3 to 9.0)`,
-    };
-}
-
-function madeByLibvirt(s: Situation): Fate {
-    return {
-        outcome: "made", cause: "libvirt-makes-it",
-        because: msg("libvirt makes a device of its own, which goes when the guest stops."),
-        source: s.iface.type === "ethernet" ? `${connect}, virNetDevTapCreate` : "virDomainInterfaceBridgeConnect",
-    };
-}
-
-/** Why the device cannot be opened, or is not even tried; undefined when it can. */
-function cannotBeOpened(s: Situation, event: "start" | "migrate-in" | "hot-plug"): Fate | undefined {
-    const { iface, device, b, unmanaged } = s;
-    const fails = (cause: Cause, because: Message, source: string): Fate => ({ outcome: "fails", cause, because, source });
-    if (iface.target === undefined) {
-        return unmanaged
-            ? fails("no-name", msg("The start fails: managed='no' needs the name of a device."), connect)
-            : madeByLibvirt(s);
-    }
-    if (!unmanaged && isDroppedName(iface.target))
-        return dropped(s);
-    if (new TextEncoder().encode(iface.target).length > 15)
-        return fails("name-too-long", msg("The start fails: $0 is longer than the 15 bytes that the kernel allows.", name(s)), "IFNAMSIZ");
-    if (!device)
-        return unmanaged ? missing(s, event) : undefined;
-    if (unmanaged && device.kind === "macvtap")
-        return undefined;
-    if (!unmanaged && b.existing === "refused")
-        return exists(s, event);
-    if (!isPlainTap(device))
-        return notATap(s, "fails", `${connect}: TUNSETIFF, EINVAL`);
-    if (unmanaged && b.unmanagedIsBroken) {
-        return fails("exists", msg("The start fails: libvirt 9.0.0 as released upstream cannot open an existing TAP device, managed='no' or not."),
-            "virNetDevTapCreate (9.0.0 without d6a8b9eef7)");
-    }
-    return mismatch(s, event);
-}
-
-function missing(s: Situation, event: "start" | "migrate-in" | "hot-plug"): Fate {
-    const fails: Fate = {
-        outcome: "fails", cause: "missing", because: msg("The start fails: managed='no' says that $0 is there, and it is not.", name(s)), source: connect,
-    };
-    return event === "hot-plug" ? fails : restoredOr(s, fails, s.iface);
-}
-
-/** 9.1.0 and later: "The X interface already exists". A start that fails runs qemuProcessStop, a failed hot-plug does not. */
-function exists(s: Situation, event: "start" | "migrate-in" | "hot-plug"): Fate {
-    const source = "virNetDevTapCreate without VIR_NETDEV_TAP_CREATE_ALLOW_EXISTING (9.1.0; Debian's 9.0.0)";
-    if (event !== "hot-plug" && canBeDeleted(s)) {
-        return {
-            outcome: "fails-and-deleted", cause: "exists", source: `${source}, qemuProcessStop`,
-            because: msg("The start fails since $0 exists and the definition does not say managed='no', and the failed start deletes the device.", name(s)),
-        };
-    }
-    return {
-        outcome: "fails", cause: isBusy(s) ? "busy" : "exists", source,
-        because: msg("The start fails since $0 exists and the definition does not say managed='no'. The device stays.", name(s)),
-    };
-}
-
-/** The kernel refuses: flags that do not match (EINVAL) or a single queue that is taken (EBUSY): tun_set_iff. */
-function mismatch(s: Situation, event: "start" | "migrate-in" | "hot-plug"): Fate | undefined {
-    const { device, iface, c } = s;
-    const several = (iface.queues ?? 1) > 1;
-    if (device?.tun?.multiQueue !== several) {
-        const deleted = event !== "hot-plug" && !s.unmanaged && canBeDeleted(s);
-        return {
-            outcome: deleted ? "fails-and-deleted" : "fails", cause: "queues", source: "tun.c, tun_set_iff: IFF_MULTI_QUEUE must match (EINVAL)",
-            because: several
-                ? msg("The start fails: the definition asks for $0 queues and $1 is not multi-queue.", String(iface.queues), name(s))
-                : msg("The start fails: $0 is multi-queue and the definition asks for one queue.", name(s)),
-        };
-    }
-    if (!several && isBusy(s)) {
-        return {
-            outcome: "fails", cause: "busy", source: "tun.c, tun_attach: EBUSY",
-            because: c.users.length > 0
-                ? msg("The start fails: $0 is used by $1.", name(s), c.users.join(", "))
-                : msg("The start fails: another process uses $0.", name(s)),
-        };
-    }
-    return undefined;
-}
-
-/** Held by somebody else: known by name, or seen from the carrier, or there although nothing makes it stay. */
-function isBusy({ device, c }: Situation): boolean {
-    return c.users.length > 0 || (!c.running && (device?.carrier === true || device?.tun?.persistent === false));
-}
-
-/** Whether virNetDevTapDelete would take it: a persistent, single-queue TAP that nobody holds. */
-function canBeDeleted(s: Situation): boolean {
-    return !!s.device && isPlainTap(s.device) && s.device.tun?.multiQueue === false && !isBusy(s);
-}
-
-/** `vnet…` and the like are taken for names that libvirt made up, and forgotten: virDomainNetDefParseXML. */
-export function isDroppedName(target: string): boolean {
-    return /^(vnet|macvtap|macvlan)/.test(target) || /^[^%]*%d[^%]*$/.test(target);
-}
-
-function dropped(s: Situation): Fate {
-    return {
-        outcome: "not-used", cause: "name-dropped", source: "virDomainNetDefParseXML: VIR_NET_GENERATED_VNET_PREFIX",
-        because: msg("libvirt takes $0 for a name of its own making, drops it and uses another device. managed='no' keeps the name.", name(s)),
-    };
 }
 
 /** A start fails for a reason of its own (a missing disk, a hook, another interface): qemuProcessStart → qemuProcessStop. */
