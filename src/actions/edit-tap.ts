@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Changing TAP devices that are there: their file and the running device together, without dropping a guest.
-import { msg } from "../model/message.ts";
+import { msg, type Message } from "../model/message.ts";
 import type { Plan, Planned, Problem, Step } from "../model/plan.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { editSysctls, parseSysctls, sysctlFilePath, type Sysctls } from "../model/sysctl-file.ts";
@@ -150,18 +150,28 @@ export function planAtBoot(snapshot: Snapshot, name: string, atBoot: boolean): P
 
 /** Up or down, now and in the file. */
 export function planSetUp(snapshot: Snapshot, name: string, up: boolean): Planned {
+    return planSettings(snapshot, name, up ? msg("Set $0 up", name) : msg("Set $0 down", name), () => ({ up }));
+}
+
+/** What can change while a guest is on the device: now, and in its file where it has one. */
+export function planSettings(
+    snapshot: Snapshot, name: string, title: Message, change: (before: TapSettings) => Pick<TapSettings, "up" | "mtu"> | Pick<TapSettings, "addresses">,
+): Planned {
     const running = runningSettings(snapshot, name);
     const file = fileOf(snapshot, name);
     return planned([
         ...unreadProblems(snapshot), running ? undefined : { says: msg("$0 is not there.", name) },
     ], (): Plan => ({
-        title: up ? msg("Set $0 up", name) : msg("Set $0 down", name),
+        title,
         steps: [
-            ...file ? tapFileSteps(snapshot, { ...file.settings, up }) : [],
-            ...running ? runningSteps(running, { ...running, up }) : [],
+            ...file ? tapFileSteps(snapshot, { ...file.settings, ...change(file.settings) }) : [],
+            ...running ? runningSteps(running, { ...running, ...change(running) }) : [],
         ],
         about: { device: name },
-        holds: after => tapOf(after, name)?.up === up,
+        holds: after => {
+            const now = runningSettings(after, name);
+            return now !== undefined && running !== undefined && runningSteps(now, { ...now, ...change(now) }).length === 0;
+        },
     }));
 }
 

@@ -4,58 +4,61 @@
 // (qemuDomainChangeNet) – and what it takes along then, the hook makes again.
 import { bootProvider } from "../model/boot-provider.ts";
 import { fate } from "../model/fate.ts";
-import { glance, hostFacts, subjects } from "../model/glance.ts";
+import { hostFacts, subjects } from "../model/glance.ts";
 import type { Subject } from "../model/glance.ts";
-import type { Guest, Interface } from "../model/guest.ts";
+import type { Interface } from "../model/guest.ts";
 import { editXml, withAttribute } from "../model/interface-xml.ts";
 import { behaviours } from "../model/libvirt-version.ts";
 import { msg } from "../model/message.ts";
 import type { Message } from "../model/message.ts";
-import type { Command, Planned, Problem, Step } from "../model/plan.ts";
+import type { Planned, Problem, Step } from "../model/plan.ts";
 import { valueOf } from "../model/snapshot.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { isTap } from "../model/tap.ts";
 import type { Link } from "../model/tap.ts";
 import { tapFilePath, writeTapFile } from "../model/tap-file.ts";
-import { settingsOf, withoutDefaults } from "../model/tap-settings.ts";
+import { settingsOf, withLength, withoutDefaults } from "../model/tap-settings.ts";
 import type { TapSettings } from "../model/tap-settings.ts";
+import { guestAddressProblem, guestsNaming, newDeviceProblem } from "../model/validate.ts";
 import { isAmbiguous, update } from "./edit-interface.ts";
+import { contentOf, fileSteps, systemctl, unitOf } from "./tap-steps.ts";
 
 /** An interface of a guest's configured definition. */
 export interface ProtectTarget {
     uuid: string;
     /** Its place in the configured definition. */
     index: number;
+    /** A device of its own instead of the one that the definition names: one that is there, or a new one. */
+    device?: string;
+    /** Routed over a device that has to be made. Empty or absent: a device without addresses. */
+    guestAddress?: string;
 }
 
 export interface ProtectWish {
     targets: readonly ProtectTarget[];
-    /** How devices that are missing shall be made, by name. By default: up, without addresses. */
-    settings?: ReadonlyMap<string, Pick<TapSettings, "addresses" | "routes">>;
+    /** Leave out those that cannot be protected, and say so, as long as one is left. */
+    leavesOut?: boolean;
+}
+
+/** An interface, and the device that it shall have. */
+interface Aim {
+    target: ProtectTarget;
+    subject: Subject;
+    /** As it is configured now. */
+    iface: Interface;
+    name: string;
+    link: Link | undefined;
 }
 
 /** What to do about one interface: its steps in order, and what to tell. */
 interface Part {
+    aim: Aim;
     device: readonly Step[];
     definition: readonly Step[];
     notes: readonly Message[];
-    problems: readonly Message[];
 }
 
-/** Interfaces for "Protect all": those whose persistent device the next start, stop or failed start deletes. */
-export function unprotectedTargets(snapshot: Snapshot): ProtectTarget[] {
-    const facts = hostFacts(snapshot);
-    return (facts ? subjects(facts) : [])
-        .filter(subject => subject.pair.configured?.type === "ethernet" && glance(subject).atRisk && !isOnlyPending(subject))
-        .map(({ guest, pair }) => ({ uuid: guest.uuid, index: pair.configured?.index ?? 0 }));
-}
-
-/** The definition is right already; what is lost at the stop, only the hook can bring back. */
-function isOnlyPending({ pair, next }: Subject): boolean {
-    return pair.configured?.managed === "no" && next?.unitEnabled === true;
-}
-
-/** One plan for all of them. Problems where one of them cannot be protected; each says which. */
+/** One plan for all of them. Problems where one of them cannot be protected; each says which. Fields: `device`, `address`. */
 export function planProtect(snapshot: Snapshot, wish: ProtectWish): Planned {
     const facts = hostFacts(snapshot);
     if (!facts)
@@ -64,25 +67,23 @@ export function planProtect(snapshot: Snapshot, wish: ProtectWish): Planned {
     if (refused)
         return problem(refused);
     const all = subjects(facts);
-    const chosen = wish.targets.map(({ uuid, index }) =>
-        all.find(({ guest, pair }) => guest.uuid === uuid && pair.configured?.index === index));
-    if (chosen.length === 0 || chosen.some(subject => !subject))
-        return problem(msg("The guest or its interface does not exist any more."));
-    const parts = chosen.flatMap(subject => subject ? [partOf(snapshot, wish, subject)] : []);
-    const problems = parts.flatMap(part => part.problems);
-    if (problems.length > 0)
-        return { problems: problems.map(says => ({ says })) };
+    const answers = wish.targets.map(target => partOf(snapshot, facts.links, all, target));
+    const parts = answers.filter(answer => "aim" in answer);
+    const problems = answers.filter(answer => "says" in answer);
+    if (parts.length === 0 || (problems.length > 0 && wish.leavesOut !== true))
+        return { problems: problems.length > 0 ? problems : [{ says: gone() }] };
     const steps = [...unique(parts.flatMap(part => part.device)), ...parts.flatMap(part => part.definition)];
     if (steps.length === 0)
         return problem(msg("This is protected already: there is nothing to do."));
-    const only = chosen.length === 1 ? chosen[0] : undefined;
+    const [first] = parts;
+    const only = parts.length === 1 && first ? { device: first.aim.name, guest: first.aim.subject.guest.name } : undefined;
     return {
         plan: {
-            title: only ? msg("Protect $0 of $1", targetOf(only), only.guest.name) : msg("Protect $0 interfaces", String(chosen.length)),
+            title: only ? msg("Protect $0 of $1", only.device, only.guest) : msg("Protect $0 interfaces", String(parts.length)),
             steps,
-            notes: uniqueMessages(parts.flatMap(part => part.notes)),
-            ...only && { about: { device: targetOf(only), guest: only.guest.name } },
-            holds: after => wish.targets.every((target, index) => isProtected(after, target, chosen[index])),
+            notes: uniqueMessages([...problems.map(({ says }) => says), ...parts.flatMap(part => part.notes)]),
+            ...only && { about: only },
+            holds: after => parts.every(({ aim }) => isProtected(after, aim)),
         },
     };
 }
@@ -91,9 +92,7 @@ function problem(says: Message): { problems: readonly Problem[] } {
     return { problems: [{ says }] };
 }
 
-function targetOf(subject: Subject): string {
-    return subject.pair.configured?.target ?? "";
-}
+const gone = () => msg("The guest or its interface does not exist any more.");
 
 /** libvirt has to know managed='no' for it to protect anything. */
 function libvirtProblem(snapshot: Snapshot): Message | undefined {
@@ -109,42 +108,60 @@ function libvirtProblem(snapshot: Snapshot): Message | undefined {
     return undefined;
 }
 
-function partOf(snapshot: Snapshot, wish: ProtectWish, subject: Subject): Part {
-    const { guest, pair: { configured } } = subject;
-    const problems = configured ? interfaceProblem(guest, configured, subject.configuredDevice) : msg("$0 is a transient guest.", guest.name);
-    if (problems || !configured)
-        return { device: [], definition: [], notes: [], problems: problems ? [problems] : [] };
-    const device = deviceSteps(snapshot, wish, subject, configured);
-    return "says" in device
-        ? { device: [], definition: [], notes: [], problems: [device.says] }
-        : {
-            device: device.steps, definition: definitionSteps(guest, configured, subject.configuredDevice), problems: [],
-            notes: [...device.notes, ...queueNotes(guest, configured, subject.configuredDevice), ...pendingNotes(subject)],
-        };
+function partOf(snapshot: Snapshot, links: ReadonlyMap<string, Link>, all: readonly Subject[], target: ProtectTarget): Part | Problem {
+    const subject = all.find(({ guest, pair }) => guest.uuid === target.uuid && pair.configured?.index === target.index);
+    const iface = subject?.pair.configured;
+    if (!subject || !iface)
+        return { says: gone() };
+    const name = target.device ?? iface.target ?? "";
+    const aim: Aim = { target, subject, iface, name, link: links.get(name) };
+    const problem = ownDeviceProblem(snapshot, aim) ?? addressProblem(snapshot, aim) ?? interfaceProblem(aim);
+    if (problem)
+        return problem;
+    const device = deviceSteps(snapshot, aim);
+    if ("says" in device)
+        return device;
+    return {
+        aim, device: device.steps, definition: definitionSteps(aim),
+        notes: [...device.notes, ...queueNotes(aim), ...pendingNotes(aim)],
+    };
 }
 
-function interfaceProblem(guest: Guest, iface: Interface, link: Link | undefined): Message | undefined {
-    const { target, type } = iface;
-    if (type !== "ethernet")
-        return msg("An interface of $0 is of type $1: only ethernet interfaces can say managed='no'.", guest.name, type);
-    if (target === undefined)
-        return msg("An interface of $0 names no device. Choose one in its definition first.", guest.name);
-    if (!/^[A-Za-z0-9_.][A-Za-z0-9_.-]*$/.test(target) || target.length > 15 || /^(\.{1,2}|all|default)$/.test(target))
-        return msg("$0 names the device “$1”: choose a name of at most 15 letters, digits and _ . - first.", guest.name, target);
+/** A device that the definition does not name yet: a new one, or one that is there and that nobody else names. */
+function ownDeviceProblem(snapshot: Snapshot, { target: { device }, link }: Aim): Problem | undefined {
+    if (device === undefined)
+        return undefined;
+    const [other] = guestsNaming(snapshot, device);
+    const says = other
+        ? msg("The definition of $0 names $1 already. Enter another name.", other.name, device)
+        : link ? undefined : newDeviceProblem(device, snapshot);
+    return says && { field: "device", says };
+}
+
+function addressProblem(snapshot: Snapshot, { target: { guestAddress = "" }, name, link }: Aim): Problem | undefined {
+    const says = link || guestAddress === "" ? undefined : guestAddressProblem(guestAddress, snapshot, name);
+    return says && { field: "address", says };
+}
+
+function interfaceProblem({ subject: { guest }, iface, name, link }: Aim): Problem | undefined {
+    if (iface.type !== "ethernet")
+        return { says: msg("An interface of $0 is of type $1: only ethernet interfaces can say managed='no'.", guest.name, iface.type) };
+    if (name === "")
+        return { says: msg("An interface of $0 names no device. Choose one in its definition first.", guest.name) };
+    if (!/^[A-Za-z0-9_.][A-Za-z0-9_.-]*$/.test(name) || name.length > 15 || /^(\.{1,2}|all|default)$/.test(name))
+        return { says: msg("$0 names the device “$1”: choose a name of at most 15 letters, digits and _ . - first.", guest.name, name) };
     if (link && !isTap(link) && link.kind !== "macvtap")
-        return msg("$0 is no TAP device, so $1 cannot use it. Choose another device first.", target, guest.name);
+        return { says: msg("$0 is no TAP device, so $1 cannot use it. Choose another device first.", name, guest.name) };
     if (isAmbiguous(guest, iface)) {
-        return msg("Two interfaces of $0 have the same MAC address and no PCI address that tells them apart: give one of them another MAC address first.",
-            guest.name);
+        return { says: msg("Two interfaces of $0 have the same MAC address and no PCI address that tells them apart: give one of them another MAC address first.",
+            guest.name) };
     }
     return undefined;
 }
 
 /** What makes the device persistent, now and at boot. */
-function deviceSteps(snapshot: Snapshot, wish: ProtectWish, subject: Subject, iface: Interface):
-{ steps: Step[]; notes: Message[] } | { says: Message } {
-    const name = iface.target ?? "";
-    const link = subject.configuredDevice;
+function deviceSteps(snapshot: Snapshot, aim: Aim): { steps: Step[]; notes: Message[] } | Problem {
+    const { name, link, subject: { guest } } = aim;
     if (link && !isTap(link))
         return { steps: [], notes: [msg("$0 is a macvtap device: whoever makes it has to make it again at boot.", name)] };
     const provider = bootProvider(snapshot, name, link);
@@ -156,44 +173,34 @@ function deviceSteps(snapshot: Snapshot, wish: ProtectWish, subject: Subject, if
         case "networkd":
         case "NetworkManager":
         case "ifupdown": {
-            const missing = link ? [] : [msg("$0 is missing now: $1 cannot start before $2 has made it.", name, subject.guest.name, provider.by)];
+            const missing = link ? [] : [msg("$0 is missing now: $1 cannot start before $2 has made it.", name, guest.name, provider.by)];
             return { steps: [], notes: [msg("$0 is made at boot by $1 ($2): that is left as it is.", name, provider.by, provider.path), ...missing] };
         }
         case "libvirt":
         case "nothing":
-            return { steps: ownSteps(snapshot, wish, name, link, iface), notes: [] };
+            return { steps: ownSteps(snapshot, aim), notes: [] };
     }
-}
-
-function systemctl(...args: string[]): Command {
-    return { type: "command", argv: ["systemctl", ...args] };
 }
 
 function bringBack(name: string): Step {
     return {
-        says: msg("Make the missing device $0 again from its file", name), does: systemctl("restart", `kvm-tap@${name}.service`),
-        undo: systemctl("stop", `kvm-tap@${name}.service`), partial: true,
+        says: msg("Make the missing device $0 again from its file", name), does: systemctl("restart", unitOf(name)),
+        undo: systemctl("stop", unitOf(name)), partial: true,
     };
 }
 
 /** Our file, unless somebody wrote one already, and our unit. */
-function ownSteps(snapshot: Snapshot, wish: ProtectWish, name: string, link: Link | undefined, iface: Interface): Step[] {
+function ownSteps(snapshot: Snapshot, aim: Aim): Step[] {
+    const { name, link } = aim;
     const path = tapFilePath(name);
-    const found = valueOf(snapshot.files)?.get(path)?.content ?? null;
-    const content = writeTapFile(tapSettings(snapshot, wish, name, link, iface));
-    const write: Step = {
-        says: link ? msg("Write down the device $0 as it runs now", name) : msg("Describe the device $0", name),
-        does: { type: "file", path, content }, expects: { type: "file", path, content: null }, undo: { type: "file", path, content: null },
-        shows: { before: "", after: content },
-    };
-    const unit = `kvm-tap@${name}.service`;
+    const says = link ? msg("Write down the device $0 as it runs now", name) : msg("Describe the device $0", name);
     return [
-        ...found === null ? [write] : [],
+        ...contentOf(snapshot, path) === null ? fileSteps(snapshot, says, path, writeTapFile(tapSettings(snapshot, aim))) : [],
         {
             says: link ? msg("Make $0 at every boot from now on", name) : msg("Make the device $0, now and at every boot", name),
-            does: systemctl("enable", "--now", unit), partial: true,
+            does: systemctl("enable", "--now", unitOf(name)), partial: true,
             // Stopping the unit deletes the device: only what this plan made may go.
-            undo: link ? systemctl("disable", unit) : systemctl("disable", "--now", unit),
+            undo: link ? systemctl("disable", unitOf(name)) : systemctl("disable", "--now", unitOf(name)),
         },
         // A unit whose device was deleted by hand is active still, and is not started a second time.
         ...!link && valueOf(snapshot.units)?.get(name)?.active === "active" ? [bringBack(name)] : [],
@@ -201,28 +208,36 @@ function ownSteps(snapshot: Snapshot, wish: ProtectWish, name: string, link: Lin
 }
 
 /** A device that runs: as it is. One that is missing: as wished, with queues as the definition asks for. */
-function tapSettings(snapshot: Snapshot, wish: ProtectWish, name: string, link: Link | undefined, iface: Interface): TapSettings {
+function tapSettings(snapshot: Snapshot, { name, link, iface, target: { guestAddress } }: Aim): TapSettings {
     if (link && isTap(link)) {
         const running = settingsOf(link, valueOf(snapshot.addresses)?.get(name) ?? [], valueOf(snapshot.routes) ?? []);
         const settings = withoutDefaults({ ...running, up: true });
         if (link.tun.persistent)
             return settings;
-        const own = { ...settings };
+        const own = { owner: "root", ...settings };
         delete own.mac; // libvirt's: fe:…, made of the guest's MAC address at each start
         return own;
     }
-    return { name, owner: "root", multiQueue: (iface.queues ?? 1) > 1, addrGenMode: "none", up: true, addresses: [], routes: [], ...wish.settings?.get(name) };
+    return { name, owner: "root", multiQueue: (iface.queues ?? 1) > 1, addrGenMode: "none", up: true, ...routedTo(guestAddress ?? "") };
 }
 
-function definitionSteps(guest: Guest, iface: Interface, link: Link | undefined): Step[] {
+/** The device of a routed guest: the gateway on it, the guest's address over it. */
+function routedTo(address: string): Pick<TapSettings, "addresses" | "routes"> {
+    if (address === "")
+        return { addresses: [], routes: [] };
+    return { addresses: [address.includes(":") ? "fe80::1/64" : "169.254.0.1/32"], routes: [{ destination: withLength(address) }] };
+}
+
+function definitionSteps({ subject: { guest }, iface, name, link }: Aim): Step[] {
     const queues = fittingQueues(iface, link);
     const wished = editXml(iface.xml, element => {
-        const managed = withAttribute(element, ["target"], "managed", "no");
+        const named = withAttribute(element, ["target"], "dev", name);
+        const managed = withAttribute(named, ["target"], "managed", "no");
         return queues === "as they are" ? managed : withAttribute(managed, ["driver"], "queues", queues);
     });
     if (wished === iface.xml)
         return [];
-    return [{ ...update(guest, iface, wished, "config"), says: msg("Write managed='no' for $0 into the definition of $1", iface.target ?? "", guest.name) }];
+    return [{ ...update(guest, iface, wished, "config"), says: msg("Write managed='no' for $0 into the definition of $1", name, guest.name) }];
 }
 
 /** The kernel opens a multi-queue device with several queues only, another one with one only: the definition follows the device. */
@@ -232,34 +247,40 @@ function fittingQueues(iface: Interface, link: Link | undefined): "as they are" 
     return link.tun.multiQueue ? "2" : undefined;
 }
 
-function queueNotes(guest: Guest, iface: Interface, link: Link | undefined): Message[] {
+function queueNotes({ subject: { guest }, iface, name, link }: Aim): Message[] {
     const queues = fittingQueues(iface, link);
     if (queues === "as they are")
         return [];
     return [queues === undefined
-        ? msg("$0 is not multi-queue: the definition of $1 gets one queue, or it could not start.", iface.target ?? "", guest.name)
-        : msg("$0 is multi-queue: the definition of $1 gets two queues, or it could not start.", iface.target ?? "", guest.name)];
+        ? msg("$0 is not multi-queue: the definition of $1 gets one queue, or it could not start.", name, guest.name)
+        : msg("$0 is multi-queue: the definition of $1 gets two queues, or it could not start.", name, guest.name)];
 }
 
 /** What the running guest, or its saved state, still takes along. */
-function pendingNotes({ guest, pair: { live, configured }, now, liveDevice }: Subject): Message[] {
-    const name = configured?.target ?? "";
-    const saved = guest.managedSave
-        ? [msg("$0 has a saved state, which carries its old definition. Edit that, too, with “virsh managedsave-edit $0”, or the next start fails and deletes $1.",
-            guest.name, name)] : [];
-    if (!live || !now || !configured || live.managed === "no" || live.target !== name)
-        return saved;
-    const stop = fate("destroy", live, liveDevice, { ...now, unitEnabled: true, configured: { ...configured, managed: "no" } });
-    switch (stop.outcome) {
+function pendingNotes(aim: Aim): Message[] {
+    const { subject: { guest, pair: { live } }, name } = aim;
+    return [
+        ...guest.managedSave
+            ? [msg("$0 has a saved state, which carries its old definition. Edit that, too, with “virsh managedsave-edit $0”, or the next start fails and deletes $1.",
+                guest.name, name)] : [],
+        ...live && live.target !== name
+            ? [msg("$0 runs on without $1 until it is shut down and started again.", guest.name, name)]
+            : live && live.managed !== "no" ? [atTheStop(aim, live)] : [],
+    ];
+}
+
+function atTheStop({ subject: { guest, now, liveDevice }, iface, name }: Aim, live: Interface): Message {
+    const stop = now && fate("destroy", live, liveDevice, { ...now, unitEnabled: true, configured: { ...iface, managed: "no" } });
+    switch (stop?.outcome) {
         case "restored":
-            return [...saved, msg("$0 runs on its old definition until it is shut down. libvirt takes $1 away then, and the hook makes it again at once.",
-                guest.name, name)];
+            return msg("$0 runs on its old definition until it is shut down. libvirt takes $1 away then, and the hook makes it again at once.",
+                guest.name, name);
         case "deleted":
         case "gone":
-            return [...saved, msg("$0 runs on its old definition until it is shut down. $1 is lost then, and the hook that makes it again is not in effect: restart libvirt to put it in effect, or make the device again before the next start.",
-                guest.name, name)];
+            return msg("$0 runs on its old definition until it is shut down. $1 is lost then, and the hook that makes it again is not in effect: restart libvirt to put it in effect, or make the device again before the next start.",
+                guest.name, name);
         default:
-            return [...saved, msg("$0 runs on its old definition until it is shut down.", guest.name)];
+            return msg("$0 runs on its old definition until it is shut down.", guest.name);
     }
 }
 
@@ -273,68 +294,11 @@ function uniqueMessages(messages: readonly Message[]): Message[] {
     return [...new Map(messages.map(message => [JSON.stringify(message), message])).values()];
 }
 
-function isProtected(after: Snapshot, target: ProtectTarget, before: Subject | undefined): boolean {
+function isProtected(after: Snapshot, { target, name }: Aim): boolean {
     const iface = valueOf(after.guests)?.find(guest => guest.uuid === target.uuid)?.configured?.interfaces[target.index];
-    const name = before ? targetOf(before) : "";
     const link = valueOf(after.links)?.find(candidate => candidate.name === name);
     const provider = bootProvider(after, name, link && isTap(link) ? link : undefined).by;
     const elsewhere = provider === "networkd" || provider === "NetworkManager" || provider === "ifupdown";
     return iface?.managed === "no" && iface.target === name
         && (elsewhere || link?.kind === "macvtap" || (provider === "kvm-tap" && link !== undefined));
-}
-
-export interface UnprotectWish extends ProtectTarget {
-    /** Also forget the device: its unit is disabled and its file removed. The device itself stays until the next boot. */
-    forget: boolean;
-}
-
-/** The inverse. Says what libvirt does to the device from then on. */
-export function planUnprotect(snapshot: Snapshot, wish: UnprotectWish): Planned {
-    const facts = hostFacts(snapshot);
-    const subject = facts && subjects(facts).find(({ guest, pair }) => guest.uuid === wish.uuid && pair.configured?.index === wish.index);
-    const configured = subject?.pair.configured;
-    if (!subject || !configured)
-        return problem(msg("The guest or its interface does not exist any more."));
-    if (configured.managed !== "no")
-        return problem(msg("The definition does not say managed='no': there is nothing to take back."));
-    if (isAmbiguous(subject.guest, configured))
-        return problem(interfaceProblem(subject.guest, configured, undefined) ?? msg("The interface cannot be told from another one."));
-    const { guest } = subject;
-    const name = targetOf(subject);
-    const bare = editXml(configured.xml, element => withAttribute(element, ["target"], "managed", undefined));
-    const says = msg("Take managed='no' for $0 out of the definition of $1", name, guest.name);
-    return {
-        plan: {
-            title: msg("Take the protection off $0 of $1", name, guest.name),
-            steps: [{ ...update(guest, configured, bare, "config"), says }, ...wish.forget ? forgetSteps(snapshot, name) : []],
-            notes: unprotectedNotes(subject, configured),
-            about: { device: name, guest: guest.name },
-            holds: after => valueOf(after.guests)?.find(({ uuid }) => uuid === wish.uuid)?.configured?.interfaces[wish.index]?.managed !== "no"
-                && (!wish.forget || bootProvider(after, name).by !== "kvm-tap"),
-        },
-    };
-}
-
-function unprotectedNotes({ configuredDevice, next }: Subject, configured: Interface): Message[] {
-    if (!next)
-        return [];
-    const bare = { ...configured };
-    delete bare.managed;
-    const device = configuredDevice && { ...configuredDevice, carrier: false };
-    const fates = (["start", "failed-start"] as const).map(event => fate(event, bare, device, { ...next, configured: bare }));
-    return uniqueMessages(fates.map(({ because }) => because));
-}
-
-function forgetSteps(snapshot: Snapshot, name: string): Step[] {
-    const path = tapFilePath(name);
-    const unit = `kvm-tap@${name}.service`;
-    const content = valueOf(snapshot.files)?.get(path)?.content;
-    return [
-        ...valueOf(snapshot.enabled)?.has(unit)
-            ? [{ says: msg("Do not make $0 at boot any more", name), does: systemctl("disable", unit), undo: systemctl("enable", unit) }] : [],
-        ...content === undefined ? [] : [{
-            says: msg("Remove the file that describes $0", name), does: { type: "file" as const, path, content: null },
-            expects: { type: "file" as const, path, content }, undo: { type: "file" as const, path, content }, shows: { before: content, after: "" },
-        }],
-    ];
 }

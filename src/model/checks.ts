@@ -1,30 +1,41 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Traps on the interfaces of guests: what is the matter, what to do, and the cure where there is one. Each is a pure function
 // of one interface and its host; actions/cure.ts plans the cures.
-import { isDroppedName } from "./fate.ts";
+import { fate, isDroppedName } from "./fate.ts";
 import { hostFacts, subjects } from "./glance.ts";
 import type { HostFacts, Subject } from "./glance.ts";
 import type { Guest, Interface } from "./guest.ts";
 import { editXml, withAttribute, withoutChild } from "./interface-xml.ts";
-import { behaviours, newestVerified, versionNumber } from "./libvirt-version.ts";
+import { behaviours } from "./libvirt-version.ts";
 import { msg } from "./message.ts";
 import type { Message } from "./message.ts";
+import { isLostAtBoot, protectionOf } from "./protection.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Link } from "./tap.ts";
-import { child } from "./xml.ts";
+import { withLength } from "./tap-settings.ts";
+import { child, children, parseElement } from "./xml.ts";
 import type { XmlElement } from "./xml.ts";
 
 export type CheckId =
     | "name-dropped" | "name-too-long" | "same-device" | "shared-queues" | "same-mac" | "host-addresses" | "needless-script" | "device-down"
-    | "managed-refused" | "open-device" | "mtu-differs" | "disarmed" | "old-saved-state" | "hook-not-in-effect" | "newer-libvirt";
+    | "managed-refused" | "open-device" | "mtu-differs" | "lost-at-boot" | "disarmed" | "old-saved-state";
 
-/** What a planner has to be asked for. */
+/** An interface of a configured definition. */
+interface Place { uuid: string; index: number }
+
+/** What a planner has to be asked for: see actions/cure.ts. */
 export type Cure =
-    | { type: "interface"; uuid: string; index: number; before: string; after: string }
-    | { type: "set-up"; device: string }
-    | { type: "restart-libvirt" };
+    /** The interface's text is changed; `addresses` go to the device instead. */
+    | Place & { type: "interface"; before: string; after: string; addresses?: { device: string; addresses: readonly string[] } }
+    /** On the device that it names, or on another one that is there. */
+    | Place & { type: "protect"; device?: string }
+    /** A new device for this interface alone; a person chooses its name. */
+    | Place & { type: "own-device" }
+    | Place & { type: "new-mac" }
+    | { type: "set-up" | "own"; device: string }
+    | { type: "mtu"; device: string; mtu: number };
 
-export interface Check {
+interface Check {
     id: CheckId;
     severity: "danger" | "warning" | "info";
     says: Message;
@@ -42,6 +53,7 @@ export interface InterfaceCheck extends Check {
 
 /** What checks look at beside the interface itself. */
 interface Surroundings {
+    snapshot: Snapshot;
     facts: HostFacts;
     /** All configured (of transient guests: live) interfaces, by target device and by MAC address. */
     byDevice: ReadonlyMap<string, readonly Owned[]>;
@@ -61,7 +73,7 @@ export function interfaceChecks(snapshot: Snapshot): InterfaceCheck[] {
         return [];
     const owned = facts.guests.flatMap(guest => (guest.configured ?? guest.live)?.interfaces.map(iface => ({ guest, iface })) ?? []);
     const around: Surroundings = {
-        facts, idle: idleDevice(facts),
+        snapshot, facts, idle: idleDevice(facts),
         byDevice: groupBy(owned, ({ iface }) => iface.type === "ethernet" ? iface.target : undefined),
         byMac: groupBy(owned, ({ iface }) => iface.mac),
     };
@@ -72,18 +84,6 @@ export function interfaceChecks(snapshot: Snapshot): InterfaceCheck[] {
             return check ? [{ ...check, guest: subject.guest, iface }] : [];
         }) : [];
     });
-}
-
-/** Traps of libvirt itself. */
-export function libvirtChecks(snapshot: Snapshot): Check[] {
-    const facts = hostFacts(snapshot);
-    if (!facts)
-        return [];
-    const waiting = subjects(facts).filter(({ pair: { live, configured } }) => configured?.managed === "no" && live && live.managed !== "no");
-    return [
-        ...facts.hook.installed && facts.hook.inEffect === false ? [hookNotInEffect(waiting.map(({ guest }) => guest.name))] : [],
-        ...versionNumber(facts.libvirt.version) > versionNumber(newestVerified) ? [newerLibvirt(facts.libvirt.version)] : [],
-    ];
 }
 
 function idleDevice({ guests, links }: HostFacts): Link | undefined {
@@ -105,34 +105,43 @@ function others(groups: ReadonlyMap<string, readonly Owned[]>, key: string | und
     return (key === undefined ? [] : groups.get(key) ?? []).filter(owned => owned.iface !== iface);
 }
 
-/** A cure that changes the configured interface. None for a transient guest. */
-function edit({ guest, pair: { configured } }: Subject, change: (element: XmlElement) => XmlElement): { cure?: Cure } {
-    return configured
-        ? { cure: { type: "interface", uuid: guest.uuid, index: configured.index, before: configured.xml, after: editXml(configured.xml, change) } }
-        : {};
+/** A cure of the configured interface. None for a transient guest. */
+function cureOf({ guest, pair: { configured } }: Subject, cure: (place: Place, configured: Interface) => Cure): { cure?: Cure } {
+    return configured ? { cure: cure({ uuid: guest.uuid, index: configured.index }, configured) } : {};
 }
 
+function edit(subject: Subject, change: (element: XmlElement) => XmlElement): { cure?: Cure } {
+    return cureOf(subject, (place, { xml }) => ({ type: "interface", ...place, before: xml, after: editXml(xml, change) }));
+}
+
+const ownDevice = (subject: Subject) => cureOf(subject, place => ({ type: "own-device", ...place }));
+
 /** virDomainNetDefParseXML forgets such names, so what is configured has none; that a device bears one shows what was meant. */
-const nameDropped: Rule = (iface, { guest }, { idle: meant }) => {
+const nameDropped: Rule = (iface, subject, { idle: meant }) => {
     if (iface.type !== "ethernet" || iface.target !== undefined)
         return undefined;
     return {
         id: "name-dropped", severity: meant ? "warning" : "info",
         says: meant
-            ? msg("$0 names no device, and nobody uses $1: libvirt drops names that begin with vnet, macvtap or macvlan.", guest.name, meant.name)
-            : msg("$0 names no device, so libvirt makes one with a name of its own each time.", guest.name),
-        advice: msg("Choose a device in the interface's definition, with managed='no'."),
+            ? msg("$0 names no device, and nobody uses $1: libvirt drops names that begin with vnet, macvtap or macvlan.", subject.guest.name, meant.name)
+            : msg("$0 names no device, so libvirt makes one with a name of its own each time.", subject.guest.name),
+        advice: meant
+            ? msg("With managed='no' libvirt keeps the name: protect the interface on $0.", meant.name)
+            : msg("Choose a device in the interface's definition, with managed='no'."),
+        ...meant ? cureOf(subject, place => ({ type: "protect", ...place, device: meant.name })) : ownDevice(subject),
     };
 };
 
-const nameTooLong: Rule = ({ target = "" }) => new TextEncoder().encode(target).length <= 15 ? undefined : {
+const nameTooLong: Rule = ({ target = "" }, subject) => new TextEncoder().encode(target).length <= 15 ? undefined : {
     id: "name-too-long", severity: "danger",
     says: msg("“$0” is longer than the 15 bytes that the kernel allows: the guest cannot start.", target),
     advice: msg("Choose a shorter name for the device."),
+    ...ownDevice(subject),
 };
 
 /** Kernel: a single queue is taken by one (EBUSY), a multi-queue device takes both guests in, and each gets half of the packets. */
-const sameDevice: Rule = (iface, { guest, configuredDevice }, { byDevice }) => {
+const sameDevice: Rule = (iface, subject, { byDevice }) => {
+    const { guest, configuredDevice } = subject;
     const [other] = iface.type === "ethernet" ? others(byDevice, iface.target, iface) : [];
     if (!other || iface.target === undefined)
         return undefined;
@@ -143,6 +152,7 @@ const sameDevice: Rule = (iface, { guest, configuredDevice }, { byDevice }) => {
             says: msg("$0 and $1 both name $2, which is multi-queue: libvirt lets both run, and each gets only a part of the packets.",
                 guest.name, other.guest.name, iface.target),
             advice: msg("Give each guest a device of its own."),
+            ...ownDevice(subject),
         };
     }
     return {
@@ -151,10 +161,12 @@ const sameDevice: Rule = (iface, { guest, configuredDevice }, { byDevice }) => {
             ? msg("Two interfaces of $0 name $1: the guest cannot start.", guest.name, iface.target)
             : msg("$0 and $1 both name $2: only one of them can run.", guest.name, other.guest.name, iface.target),
         advice: msg("Give each guest a device of its own."),
+        ...ownDevice(subject),
     };
 };
 
-const sameMac: Rule = (iface, { guest }, { byMac }) => {
+const sameMac: Rule = (iface, subject, { byMac }) => {
+    const { guest } = subject;
     const [other] = others(byMac, iface.mac, iface);
     return other && {
         id: "same-mac", severity: "warning",
@@ -162,6 +174,7 @@ const sameMac: Rule = (iface, { guest }, { byMac }) => {
             ? msg("Two interfaces of $0 have the MAC address $1.", guest.name, iface.mac ?? "")
             : msg("$0 and $1 have the same MAC address, $2.", guest.name, other.guest.name, iface.mac ?? ""),
         advice: msg("Give one of them another MAC address."),
+        ...cureOf(subject, place => ({ type: "new-mac", ...place })),
     };
 };
 
@@ -177,9 +190,21 @@ const hostAddresses: Rule = (iface, subject) => {
                 iface.sourceIps.join(", "))
             : msg("The definition puts $0 on the device at every start: resuming the guest after a pause fails.", iface.sourceIps.join(", ")),
         advice: msg("Put the addresses on the device itself, and take them out of the definition."),
-        ...edit(subject, withoutSourceIps),
+        ...cureOf(subject, (place, { xml, target }) => ({
+            type: "interface", ...place, before: xml, after: editXml(xml, withoutSourceIps),
+            ...persistent && target !== undefined && { addresses: { device: target, addresses: sourceAddresses(xml) } },
+        })),
     };
 };
+
+/** Those that say how long their prefix is. */
+function sourceAddresses(xml: string): string[] {
+    const source = child(parseElement(xml), "source");
+    return (source ? children(source, "ip") : []).flatMap(({ attributes }) => {
+        const [address, prefix] = [attributes.get("address"), attributes.get("prefix")];
+        return address !== undefined && prefix !== undefined ? [withLength(`${address}/${prefix}`)] : [];
+    });
+}
 
 function withoutSourceIps(element: XmlElement): XmlElement {
     const source = child(element, "source");
@@ -215,13 +240,15 @@ const managedRefused: Rule = (iface, subject) => iface.managed === "no" && iface
 } : undefined;
 
 /** tun_not_capable() (tun.c): without owner and group any user may attach, and TUNSETPERSIST asks for no capability. */
-const openDevice: Rule = (iface, { configuredDevice: device }) => {
+const openDevice: Rule = (iface, { configuredDevice: device }, { facts }) => {
     if (iface.type !== "ethernet" || !device?.tun?.persistent || device.tun.owner !== undefined || device.tun.group !== undefined)
         return undefined;
     return {
         id: "open-device", severity: "info",
         says: msg("$0 has no owner: while no guest runs on it, every user of this host may open it, send through it, and delete it.", device.name),
         advice: msg("Make the device with an owner, for example root: guests of the system's libvirt do not mind."),
+        // Only a unit that made it can make it anew.
+        ...facts.units.get(device.name)?.active === "active" && { cure: { type: "own", device: device.name } },
     };
 };
 
@@ -232,19 +259,35 @@ const mtuDiffers: Rule = (iface, { configuredDevice: device, guest }) => iface.m
         says: msg("$0 is told an MTU of $1, but $2 has $3: libvirt does not change it with managed='no'.",
             guest.name, String(iface.mtu), device.name, String(device.mtu)),
         advice: msg("Give the device the same MTU."),
+        cure: { type: "mtu", device: device.name, mtu: iface.mtu },
     } : undefined;
 
+/** A device made by hand, or by a script that nothing here knows. */
+const lostAtBoot: Rule = (_iface, subject, { snapshot }) => {
+    const { guest, configuredDevice } = subject;
+    return isLostAtBoot(snapshot, subject) ? {
+        id: "lost-at-boot", severity: "warning",
+        says: msg("Nothing that is known here makes $0 at boot: without it $1 cannot start after the next one.", configuredDevice?.name ?? "", guest.name),
+        advice: msg("Write the device down, so that it is made before libvirt starts."),
+        ...cureOf(subject, place => ({ type: "protect", ...place })),
+    } : undefined;
+};
+
 /** qemuDomainChangeNet replaces the whole definition for some changes (bandwidth, filter), `managed` included. */
-const disarmed: Rule = (_iface, { pair: { live }, liveDevice, guest, now }, { facts }) => {
+const disarmed: Rule = (_iface, subject, { facts, snapshot }) => {
+    const { pair: { live }, liveDevice, guest, now } = subject;
     const unprotected = live?.type === "ethernet" && live.managed !== "no";
     const refuses = behaviours(facts.libvirt).every(({ existing }) => existing === "refused");
     if (!unprotected || !refuses || !now || liveDevice?.tun?.persistent !== true || !liveDevice.carrier)
+        return undefined;
+    if (fate("destroy", live, liveDevice, now).outcome !== "deleted")
         return undefined;
     return {
         id: "disarmed", severity: "danger",
         says: msg("$0 runs on the persistent device $1 without managed='no': a change of the running guest took it away, or an older libvirt started it.",
             guest.name, liveDevice.name),
         advice: msg("libvirt deletes the device when the guest stops. Protect it, and it is made again at once."),
+        ...protectionOf(snapshot, subject) !== "no" && cureOf(subject, place => ({ type: "protect", ...place })),
     };
 };
 
@@ -257,25 +300,5 @@ const oldSavedState: Rule = (iface, { guest }) => guest.managedSave && !guest.li
 
 const rules: readonly Rule[] = [
     nameDropped, nameTooLong, sameDevice, sameMac, hostAddresses, needlessScript, deviceDown, managedRefused, openDevice, mtuDiffers,
-    disarmed, oldSavedState,
+    lostAtBoot, disarmed, oldSavedState,
 ];
-
-/** virHookInitialize runs once, when the daemon starts. */
-function hookNotInEffect(waiting: readonly string[]): Check {
-    return {
-        id: "hook-not-in-effect", severity: waiting.length > 0 ? "danger" : "warning",
-        says: waiting.length > 0
-            ? msg("libvirt has not noticed the hook that makes lost devices again, and $0 still run on their old definition.", waiting.join(", "))
-            : msg("libvirt has not noticed the hook that makes lost devices again: it looks for hooks only when it starts."),
-        advice: msg("Restart libvirt. Running guests go on running."),
-        cure: { type: "restart-libvirt" },
-    };
-}
-
-function newerLibvirt(version: string): Check {
-    return {
-        id: "newer-libvirt", severity: "info",
-        says: msg("libvirt $0 is newer than the newest release whose behaviour was measured, $1.", version, newestVerified),
-        advice: msg("What is said about it here is what $0 does.", newestVerified),
-    };
-}

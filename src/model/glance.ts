@@ -152,12 +152,19 @@ function afterStop({ pair: { live, configured }, liveDevice, now }: Subject, dev
 function whileRunning(subject: Subject, event: LifecycleEvent): Fate | undefined {
     const { pair: { live, configured }, now, next, liveDevice, configuredDevice } = subject;
     if (live && now)
-        return fate(event, live, liveDevice, now);
+        return event === "hot-plug" ? fate(event, configured ?? live, afterUnplug(subject), now) : fate(event, live, liveDevice, now);
     if (!configured || !next)
         return undefined;
     if (event === "hot-plug" || event === "snapshot-revert")
         return fate(event, configured, configuredDevice, next);
     return fate(event, configured, afterStart(configured, configuredDevice, next), { ...next, running: true });
+}
+
+/** The device, once a running guest has let go of it: what is plugged in again is what is configured. */
+function afterUnplug({ pair: { live, configured }, liveDevice, configuredDevice }: Subject): Link | undefined {
+    if (live && configured && live.target !== configured.target)
+        return configuredDevice;
+    return liveDevice?.tun?.persistent === false ? undefined : liveDevice && { ...liveDevice, carrier: false };
 }
 
 /** The device, once the guest has started. */

@@ -84,7 +84,15 @@ function riskCheck(snapshot: Snapshot): HostCheck[] {
         }];
 }
 
-function hookCheck({ hook }: Snapshot): HostCheck[] {
+/** Guests that run on their old definition: only the hook brings back what they take along. */
+function waiting(snapshot: Snapshot): string[] {
+    const facts = hostFacts(snapshot);
+    return facts ? subjects(facts).filter(({ pair: { live, configured } }) => configured?.managed === "no" && live?.type === "ethernet"
+        && live.managed !== "no").map(({ guest }) => guest.name) : [];
+}
+
+function hookCheck(snapshot: Snapshot): HostCheck[] {
+    const { hook } = snapshot;
     if (hook.state !== "read")
         return unread("hook", hook, msg("It is not known whether lost devices are made again."));
     const { installed, inEffect } = hook.value;
@@ -98,6 +106,14 @@ function hookCheck({ hook }: Snapshot): HostCheck[] {
         return [{
             id: "hook", severity: "success", says: msg("The libvirt hook is in effect"),
             means: msg("A protected device that is lost all the same is made again at once, with its addresses and routes."),
+        }];
+    }
+    const pending = inEffect === false ? waiting(snapshot) : [];
+    if (pending.length > 0) {
+        return [{
+            id: "hook", severity: "danger", cure: "restart-libvirt",
+            says: msg("The libvirt hook is not in effect yet. Guests still on their old definition: $0", [...new Set(pending)].join(", ")),
+            means: msg("Their devices are lost when they stop. libvirt looks for hooks only when it starts: restart it. Running guests go on running."),
         }];
     }
     return [{

@@ -124,7 +124,11 @@ export function textOf(settings: TapSettings, sysctls: Sysctls, atBoot: boolean)
 export function suggestionFor(guest: Guest, taken: ReadonlySet<string>): Partial<TapText> {
     const interfaces = (guest.configured ?? guest.live)?.interfaces ?? [];
     const missing = interfaces.find(iface => iface.type === "ethernet" && iface.target !== undefined && !taken.has(iface.target));
+    return { name: missing?.target ?? freeName(guest, taken), multiQueue: (missing?.queues ?? 1) > 1, description: guest.name };
+}
+
+/** A name for a new device of this guest: its own, as far as the kernel takes it, with a number. */
+export function freeName(guest: Guest, taken: ReadonlySet<string>): string {
     const base = guest.name.normalize("NFKD").replace(/[^A-Za-z0-9_.-]/g, "").replace(/^[-.]+/, "").slice(0, 12) || "guest";
-    const free = Array.from({ length: 100 }, (_unused, index) => `${base}${index}`).find(name => !taken.has(name));
-    return { name: missing?.target ?? free ?? base, multiQueue: (missing?.queues ?? 1) > 1, description: guest.name };
+    return Array.from({ length: 100 }, (_unused, index) => `${base}${index}`).find(name => !taken.has(name)) ?? base;
 }

@@ -7,7 +7,8 @@ import { formatFullTime, formatTime } from "./units.ts";
 
 export function eventKind(event: string | undefined): StatusKind {
     switch (event) {
-    case "deleted": return "danger";
+    case "deleted":
+    case "failed": return "danger";
     case "nat-reverted": return "warning";
     case "restored":
     case "device-up":
@@ -20,6 +21,7 @@ export function eventName(event: string | undefined): string {
     switch (event) {
     case "deleted": return _("Deleted by libvirt");
     case "restored": return _("Made again");
+    case "failed": return _("Not made again");
     case "device-up": return _("Device made");
     case "device-down": return _("Device removed");
     case "nat-loaded": return _("NAT loaded");

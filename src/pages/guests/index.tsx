@@ -100,9 +100,9 @@ function actionsOf(open: (wish: Open) => void) {
             <ChangeButton variant="secondary" size="sm" onClick={() => open({ dialog: "protect", keys: [row.key] })}>{_("Protect")}</ChangeButton>
         ),
         actions: (row: GuestRow): readonly Action[] => [
+            ...!row.managed || row.protect !== "no" ? [protect(row)] : [],
             ...row.managed
-                ? [{ label: _("Take the protection off…"), changes: true, run: () => open({ dialog: "unprotect" as const, key: row.key }) }]
-                : [protect(row)],
+                ? [{ label: _("Take the protection off…"), changes: true, run: () => open({ dialog: "unprotect" as const, key: row.key }) }] : [],
             {
                 label: _("Map public address…"), changes: true, why: whyNotMapped(row),
                 run: () => open({ dialog: "map", address: row.addresses[0] ?? "" }),
@@ -119,9 +119,9 @@ function actionsOf(open: (wish: Open) => void) {
     };
 }
 
-/** One plan for all whose device would be deleted. */
+/** One plan for all whose device would be deleted, or whose start fails without it. */
 function ProtectAll({ rows, open }: { rows: readonly GuestRow[]; open(wish: Open): void }) {
-    const keys = rows.filter(row => row.atRisk && row.protect !== "no").map(row => row.key);
+    const keys = rows.filter(row => row.protect === "needed").map(row => row.key);
     return keys.length === 0 ? null
         : <ChangeButton variant="primary" onClick={() => open({ dialog: "protect", keys })}>{_("Protect all…")}</ChangeButton>;
 }

@@ -121,6 +121,7 @@ function worst(fates: Fates): LifecycleEvent {
 
 export function Lifecycle({ fates, running }: { fates: Fates; running: boolean }) {
     const [wish, setWish] = useState<LifecycleEvent>();
+    const [narrow] = useState(() => window.innerWidth < 768); // 48rem, below which page.css leaves the drawing out
     const chosen = wish !== undefined && fates.has(wish) ? wish : worst(fates);
     const fate = fates.get(chosen);
     return (
@@ -136,7 +137,7 @@ export function Lifecycle({ fates, running }: { fates: Fates; running: boolean }
                     </p>
                 )}
             </div>
-            <details className="kt-life-table"><summary>{_("As a table")}</summary><FateTable fates={fates} /></details>
+            <details className="kt-life-table" open={narrow}><summary>{_("As a table")}</summary><FateTable fates={fates} /></details>
         </section>
     );
 }

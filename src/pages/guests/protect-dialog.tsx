@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Protect one interface or many, and take the protection off again.
-import { Checkbox } from "@patternfly/react-core/dist/dynamic/components/Checkbox";
 import { useMemo, useState } from "react";
-import { planProtect, planUnprotect, type ProtectTarget, type ProtectWish } from "../../actions/protect.ts";
+import { planProtect, type ProtectTarget } from "../../actions/protect.ts";
+import { planUnprotect, type DeviceAfter } from "../../actions/unprotect.ts";
 import { glance, type Subject } from "../../model/glance.ts";
-import { parseAddress } from "../../model/nat-address.ts";
-import { msg } from "../../model/message.ts";
 import type { Planned } from "../../model/plan.ts";
 import type { Snapshot } from "../../model/snapshot.ts";
 import { tapFilePath } from "../../model/tap-file.ts";
-import { TextField } from "../../ui/fields.tsx";
+import { SelectField, TextField } from "../../ui/fields.tsx";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { _, format, plural, translate } from "../../ui/translate.ts";
@@ -29,27 +27,13 @@ function isNew(snapshot: Snapshot, subject: Subject): boolean {
     return subject.configuredDevice === undefined && !described;
 }
 
-/** The device of a routed guest: the gateway on it, the guest's address over it. */
-function settingsFor(name: string, address: string): Pick<ProtectWish, "settings"> {
-    const parsed = parseAddress(address);
-    if (!parsed)
-        return {};
-    const [gateway, length] = parsed.family === 4 ? ["169.254.0.1/32", 32] : ["fe80::1/64", 128];
-    return { settings: new Map([[name, { addresses: [gateway], routes: [{ destination: `${parsed.address}/${length}` }] }]]) };
-}
-
-function planFor(snapshot: Snapshot, subject: Subject, address: string): Planned {
-    if (address !== "" && !parseAddress(address))
-        return { problems: [{ field: "address", says: msg("“$0” is no IP address. Write it like 10.0.0.2, without a prefix length.", address) }] };
-    return planProtect(snapshot, { targets: [targetOf(subject)], ...settingsFor(nameOf(subject), address) });
-}
-
 function ProtectOne({ subject, onClose }: { subject: Subject; onClose(): void }) {
     const snapshot = useSnapshot();
     const [address, setAddress] = useState("");
     const [asks] = useState(() => isNew(snapshot, subject));
     const [because] = useState(() => translate(glance(subject).because));
-    const planned = useMemo(() => planFor(snapshot, subject, address), [snapshot, subject, address]);
+    const planned = useMemo(() => planProtect(snapshot, { targets: [{ ...targetOf(subject), guestAddress: address.trim() }] }),
+        [snapshot, subject, address]);
     const name = nameOf(subject);
     return (
         <PlanDialog
@@ -68,7 +52,7 @@ function ProtectOne({ subject, onClose }: { subject: Subject; onClose(): void })
 
 function ProtectMany({ subjects, onClose }: { subjects: readonly Subject[]; onClose(): void }) {
     const snapshot = useSnapshot();
-    const planned = useMemo(() => planProtect(snapshot, { targets: subjects.map(targetOf) }), [snapshot, subjects]);
+    const planned = useMemo(() => planProtect(snapshot, { targets: subjects.map(targetOf), leavesOut: true }), [snapshot, subjects]);
     return (
         <PlanDialog
             title={plural("Protect $0 interface", "Protect $0 interfaces", subjects.length)} action={_("Protect")} size="large"
@@ -91,22 +75,29 @@ export function ProtectDialog({ keys, onClose }: { keys: readonly string[]; onCl
     return others.length === 0 ? <ProtectOne subject={only} onClose={onClose} /> : <ProtectMany subjects={subjects} onClose={onClose} />;
 }
 
+const afterwards = (): readonly { value: DeviceAfter; label: string }[] => [
+    { value: "stays", label: _("stays, and is made at every boot") },
+    { value: "until-boot", label: _("stays until the next boot") },
+    { value: "deleted", label: _("is deleted now: libvirt makes one of its own at the next start") },
+];
+
 export function UnprotectDialog({ rowKey, onClose }: { rowKey: string; onClose(): void }) {
     const snapshot = useSnapshot();
     const [subject] = useState(() => subjectsByKey(snapshot).get(rowKey));
-    const [forget, setForget] = useState(false);
+    const [device, setDevice] = useState<DeviceAfter>("stays");
     const planned = useMemo((): Planned => subject
-        ? planUnprotect(snapshot, { ...targetOf(subject), forget })
-        : { problems: [] }, [snapshot, subject, forget]);
+        ? planUnprotect(snapshot, { ...targetOf(subject), device })
+        : { problems: [] }, [snapshot, subject, device]);
     const name = subject ? nameOf(subject) : "";
+    const choices = afterwards();
     return (
         <PlanDialog
             title={format(_("Take the protection off $0?"), name)} action={_("Take off")} done={format(_("$0 is not protected any more"), name)}
             says={_("libvirt may delete the device from the next start on.")} planned={planned} danger onClose={onClose}
         >
-            <Checkbox
-                id="unprotect-forget" label={_("Do not make the device at boot any more, either")} isChecked={forget}
-                onChange={(_event, checked) => setForget(checked)}
+            <SelectField
+                label={_("The device")} field="device" planned={planned} value={device} choices={choices}
+                onChange={value => setDevice(choices.find(choice => choice.value === value)?.value ?? device)}
             />
         </PlanDialog>
     );

@@ -8,6 +8,7 @@ import type { Message } from "../../model/message.ts";
 import { currentState, natReading } from "../../model/nat-reading.ts";
 import { formatPrefix } from "../../model/nat-address.ts";
 import type { Mapping } from "../../model/nat.ts";
+import { protectionOf, type Protection } from "../../model/protection.ts";
 import type { Reading, Snapshot } from "../../model/snapshot.ts";
 import { isTap, type Link, type Route } from "../../model/tap.ts";
 import { translate } from "../../ui/translate.ts";
@@ -28,8 +29,7 @@ export interface GuestRow {
     target: string;
     /** managed='no' in the configured definition. */
     managed: boolean;
-    /** Protecting it would cure what is shown (needed), or would change something all the same (possible). */
-    protect: "needed" | "possible" | "no";
+    protect: Protection;
     device: "missing" | "persistent" | "temporary" | "no-tap" | "unnamed";
     up: boolean;
     carrier: boolean;
@@ -74,13 +74,8 @@ function deviceState(target: string, link: Link | undefined): GuestRow["device"]
     return isTap(link) ? (link.tun.persistent ? "persistent" : "temporary") : "no-tap";
 }
 
-function protection({ pair: { configured } }: Subject, device: GuestRow["device"], severity: Severity): GuestRow["protect"] {
-    if (configured?.type !== "ethernet" || configured.target === undefined || (configured.managed === "no" && device !== "missing"))
-        return "no";
-    return severity === "danger" || severity === "warning" ? "needed" : "possible";
-}
-
 interface Around {
+    snapshot: Snapshot;
     checks: ReadonlyMap<Interface, readonly InterfaceCheck[]>;
     addresses: ReadonlyMap<string, readonly string[]>;
     mappings: ReadonlyMap<string, readonly Mapping[]>;
@@ -121,13 +116,14 @@ function rowOf(subject: Subject, several: boolean, around: Around): GuestRow {
     const target = iface?.target ?? "";
     const addresses = around.addresses.get(target) ?? [];
     const mappings = addresses.flatMap(address => around.mappings.get(address) ?? []);
-    const { label, severity, because, source, atRisk } = glance(subject);
-    const device = deviceState(target, link);
+    const verdict = glance(subject);
+    const { label, severity, because, source, atRisk } = verdict;
     return {
         key: keyOfSubject(subject, several), guest: guest.name, uuid: guest.uuid, state: guest.state, driver: guest.type,
         hasInterface: true, type: iface?.type ?? "", mac: iface?.mac ?? "", model: iface?.model ?? "", queues: iface?.queues ?? 1,
-        target, managed: configured?.managed === "no", protect: protection(subject, device, severity), device, up: link?.up ?? false,
-        carrier: link?.carrier ?? false, fate: translate(label), severity, because: translate(because), source, atRisk,
+        target, managed: configured?.managed === "no", protect: protectionOf(around.snapshot, subject, verdict),
+        device: deviceState(target, link), up: link?.up ?? false, carrier: link?.carrier ?? false,
+        fate: translate(label), severity, because: translate(because), source, atRisk,
         traps: trapsOf(configured ?? iface, around), addresses,
         publicAddresses: publicOf(mappings, true), disabledAddresses: publicOf(mappings, false), problem: text(guest.problem),
     };
@@ -166,7 +162,7 @@ export function guestRows(snapshot: Snapshot): Reading<readonly GuestRow[]> {
     }
     const byKey = subjectsByKey(snapshot);
     const around = {
-        addresses: guestAddresses(snapshot.routes.state === "read" ? snapshot.routes.value : []),
+        snapshot, addresses: guestAddresses(snapshot.routes.state === "read" ? snapshot.routes.value : []),
         mappings: mappingsByGuestAddress(snapshot), checks: checksByInterface(snapshot),
     };
     const rows = [...byKey].map(([key, subject]) => rowOf(subject, key !== subject.guest.name, around));

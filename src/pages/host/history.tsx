@@ -30,7 +30,7 @@ const columns = (): readonly Column<HistoryEntry>[] => [
     { key: "user", title: _("User"), width: 15, sort: entry => entry.user ?? "", cell: entry => entry.user ?? "" },
 ];
 
-const events = ["deleted", "restored", "device-up", "device-down", "nat-loaded", "nat-reverted", "changed"] as const;
+const events = ["deleted", "restored", "failed", "device-up", "device-down", "nat-loaded", "nat-reverted", "changed"] as const;
 
 const filters = (): readonly Filter<HistoryEntry>[] => [{
     key: "event", title: _("Event"), matches: (entry, value) => entry.event === value,

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 import { describe, expect, test } from "@jest/globals";
-import { planProtect, planUnprotect, unprotectedTargets } from "../../../src/actions/protect.ts";
+import { planProtect, type ProtectTarget } from "../../../src/actions/protect.ts";
+import { planUnprotect, type DeviceAfter } from "../../../src/actions/unprotect.ts";
+import { hostFacts, subjects } from "../../../src/model/glance.ts";
 import { guestOf } from "../../../src/model/guest.ts";
 import type { Guest } from "../../../src/model/guest.ts";
 import { inEnglish } from "../../../src/model/message.ts";
 import type { Planned } from "../../../src/model/plan.ts";
+import { protectionOf } from "../../../src/model/protection.ts";
 import { NOTHING_READ } from "../../../src/model/snapshot.ts";
 import type { Libvirt, Reading, Snapshot } from "../../../src/model/snapshot.ts";
 import type { Link } from "../../../src/model/tap.ts";
@@ -48,7 +51,7 @@ const host = ({ guests, links = [], enabled = [], files = {}, libvirt = {}, hook
     profiles: read(new Map()), hook: read({ installed: true, inEffect: hook }),
 });
 
-const one = (which: Host, index = 0) => planProtect(host(which), { targets: [{ uuid: "g", index }] });
+const one = (which: Host, more: Partial<ProtectTarget> = {}) => planProtect(host(which), { targets: [{ uuid: "g", index: 0, ...more }] });
 
 /** A line a step, as one would type it. */
 function inShort(planned: Planned): string[] {
@@ -89,6 +92,11 @@ describe("planProtect", () => {
         ["queues that fit", { guests: [guest("g", [{ ...t0, queues: 4 }])], links: [tap("t0", { multiQueue: true })] },
             [file, enable, `${redefine}<driver queues='4'/>`], /^$/],
         ["saved state", { guests: [guest("g", [t0], undefined, true)], links: [tap("t0")] }, [file, enable, redefine], /saved state/],
+        ["managed='no', on libvirt's device", { guests: [guest("g", [{ ...t0, managed: "no" }], [t0])], links: [tap("t0", { persistent: false })] },
+            [file, enable], /the hook makes it again at once/],
+        ["by ifupdown, missing", {
+            guests: [guest("g", [t0])], files: { "/etc/network/interfaces": "auto t0\niface t0 inet manual\n pre-up ip tuntap add t0 mode tap\n" },
+        }, [redefine], /made at boot by ifupdown .* missing now/],
         ["done already", { guests: [guest("g", [{ ...t0, managed: "no" }])], links: [tap("t0")], ...ours }, ["! This is protected already: there is nothing to do."]],
         ["no name", { guests: [guest("g", [{}])] }, ["! An interface of g names no device. Choose one in its definition first."]],
         ["bridge", { guests: [guest("g", [{ type: "bridge" }])] },
@@ -150,9 +158,59 @@ describe("planProtect", () => {
         expect(holds({ ...done, enabled: [] })).toBe(false);
     });
 
-    test("Protect all takes what is at risk", () => {
-        const guests = [guest("a", [t0]), guest("b", [{ target: "t1", managed: "no" }]), guest("c", [{ target: "t2" }]), guest("d", [{ type: "network" }])];
-        expect(unprotectedTargets(host({ guests, links: [tap("t0"), tap("t1")] }))).toEqual([{ uuid: "a", index: 0 }]);
+    test("those that cannot be protected are left out where that is wished, and named", () => {
+        const guests = [guest("a", [t0]), guest("b", [{ type: "bridge" }])];
+        const targets = [{ uuid: "a", index: 0 }, { uuid: "b", index: 0 }];
+        const which = host({ guests, links: [tap("t0")] });
+        const bridge = "! An interface of b is of type bridge: only ethernet interfaces can say managed='no'.";
+        expect(inShort(planProtect(which, { targets }))).toEqual([bridge]);
+        const planned = planProtect(which, { targets, leavesOut: true });
+        expect(inShort(planned)).toHaveLength(3);
+        expect(notes(planned)).toMatch(/interface of b is of type bridge/);
+        expect(inShort(planProtect(which, { targets: targets.slice(1), leavesOut: true }))).toEqual([bridge]);
+    });
+
+    test.each<[string, Host, Partial<ProtectTarget>, string[]]>([
+        ["a new device with the guest's address", { guests: [guest("g", [t0])] }, { device: "own", guestAddress: "10.0.0.9" },
+            ["write /etc/kvm-tap/own.tap", "systemctl enable --now kvm-tap@own.service", redefine.replace("'t0'", "'own'")]],
+        ["one that is there", { guests: [guest("g", [{}])], links: [tap("vnet5")] }, { device: "vnet5" },
+            ["write /etc/kvm-tap/vnet5.tap", "systemctl enable --now kvm-tap@vnet5.service", redefine.replace("'t0'", "'vnet5'")]],
+        ["a reserved name", { guests: [guest("g", [t0])] }, { device: "vnet5" },
+            ["! Names that begin with vnet belong to libvirt, which uses them for devices of its own. Choose another one."]],
+        ["a name that another definition has", { guests: [guest("g", [t0]), guest("h", [{ target: "t1" }])] }, { device: "t1" },
+            ["! The definition of h names t1 already. Enter another name."]],
+        ["no name", { guests: [guest("g", [t0])] }, { device: "" }, ["! Enter the name of the device."]],
+        ["no address", { guests: [guest("g", [t0])] }, { guestAddress: "10.0.0" },
+            ["! Enter an IP address, for example 10.0.0.2 or 2001:db8::2."]],
+    ])("another device: %s", (_what, which, more, steps) => {
+        expect(inShort(one(which, more))).toEqual(steps);
+    });
+
+    test("a device made for libvirt's own belongs to root, and has no address of libvirt's", () => {
+        const planned = one({ guests: [guest("g", [t0], [t0])], links: [tap("t0", { persistent: false })] });
+        const [step] = "plan" in planned ? planned.plan.steps : [];
+        expect(step?.does.type === "file" && step.does.content).toMatch(/^tuntap add dev t0 mode tap user root\nlink set dev t0 addrgenmode none\n/);
+    });
+});
+
+describe("protectionOf", () => {
+    const netdev = { "/etc/systemd/network/t.netdev": "[NetDev]\nName=t0\nKind=tap\n" };
+    const no: Nic = { ...t0, managed: "no" };
+    test.each<[string, Host, string]>([
+        ["at risk", { guests: [guest("g", [t0])], links: [tap("t0")] }, "needed"],
+        ["libvirt's own", { guests: [guest("g", [t0])] }, "possible"],
+        ["protected", { guests: [guest("g", [no])], links: [tap("t0")], ...ours }, "no"],
+        ["protected, missing, ours", { guests: [guest("g", [no])], ...ours }, "needed"],
+        ["missing, nobody makes it", { guests: [guest("g", [no])] }, "needed"],
+        ["missing, somebody else's", { guests: [guest("g", [no])], files: netdev }, "no"],
+        ["made by hand: gone after the next boot", { guests: [guest("g", [no])], links: [tap("t0")] }, "possible"],
+        ["runs on libvirt's own, and wants one", { guests: [guest("g", [no], [t0])], links: [tap("t0", { persistent: false, carrier: true })] }, "needed"],
+        ["the same, once it is written down", { guests: [guest("g", [no], [t0])], links: [tap("t0", { persistent: false, carrier: true })], ...ours }, "no"],
+        ["a bridge", { guests: [guest("g", [{ type: "bridge" }])] }, "no"],
+    ])("%s", (_what, which, expected) => {
+        const snapshot = host(which);
+        const facts = hostFacts(snapshot);
+        expect(facts && subjects(facts).map(subject => protectionOf(snapshot, subject))).toEqual([expected]);
     });
 });
 
@@ -160,15 +218,19 @@ describe("planUnprotect", () => {
     const done = { guests: [guest("g", [{ ...t0, managed: "no" }])], links: [tap("t0")], ...ours };
     const bare = "virsh -c qemu:///system update-device g /dev/stdin --config < <target dev='t0'/>";
 
-    test.each<[string, Host, boolean, string[]]>([
-        ["takes managed='no' out", done, false, [bare]],
-        ["and forgets the device", done, true, [bare, "systemctl disable kvm-tap@t0.service", file]],
-        ["not where it is not", { ...done, guests: [guest("g", [t0])] }, false, ["! The definition does not say managed='no': there is nothing to take back."]],
-    ])("%s", (_what, which, forget, steps) => {
-        expect(inShort(planUnprotect(host(which), { uuid: "g", index: 0, forget }))).toEqual(steps);
+    test.each<[string, Host, DeviceAfter, string[]]>([
+        ["takes managed='no' out", done, "stays", [bare]],
+        ["and forgets the device", done, "until-boot", [bare, "systemctl disable kvm-tap@t0.service", file]],
+        ["and deletes it", done, "deleted", [bare, "systemctl disable --now kvm-tap@t0.service", file]],
+        ["not while a guest runs on it", { ...done, guests: [guest("g", [{ ...t0, managed: "no" }], [{ ...t0, managed: "no" }])] }, "deleted",
+            ["! g runs on t0. Shut the guest down, or unplug the interface first."]],
+        ["not where it is not", { ...done, guests: [guest("g", [t0])] }, "stays", ["! The definition does not say managed='no': there is nothing to take back."]],
+    ])("%s", (_what, which, device, steps) => {
+        expect(inShort(planUnprotect(host(which), { uuid: "g", index: 0, device }))).toEqual(steps);
     });
 
-    test("says what libvirt does from then on", () => {
-        expect(notes(planUnprotect(host(done), { uuid: "g", index: 0, forget: false }))).toMatch(/the failed start deletes the device/);
-    });
+    test.each<[DeviceAfter, RegExp]>([["stays", /the failed start deletes the device/], ["deleted", /^libvirt makes a device of its own, which goes when the guest stops/]])(
+        "%s: says what libvirt does from then on", (device, says) => {
+            expect(notes(planUnprotect(host(done), { uuid: "g", index: 0, device }))).toMatch(says);
+        });
 });

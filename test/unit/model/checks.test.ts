@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 import { describe, expect, test } from "@jest/globals";
-import { planCure } from "../../../src/actions/cure.ts";
-import { interfaceChecks, libvirtChecks } from "../../../src/model/checks.ts";
+import { planCure, type Choice } from "../../../src/actions/cure.ts";
+import { interfaceChecks } from "../../../src/model/checks.ts";
 import { guestOf } from "../../../src/model/guest.ts";
 import type { Guest } from "../../../src/model/guest.ts";
 import { inEnglish } from "../../../src/model/message.ts";
@@ -28,10 +28,13 @@ const guest = (name: string, configured: string[], live?: string[], managedSave 
     });
 };
 
-const host = (guests: Guest[], links: Link[], { version = "11.3.0", inEffect = true } = {}): Snapshot => ({
-    ...NOTHING_READ, libvirt: read({ version, driver: "QEMU" }), guests: read(guests), links: read(links), units: read(new Map()),
-    files: read(new Map()), enabled: read(new Set<string>()), profiles: read(new Map()), addresses: read(new Map()), routes: read([]),
-    services: read(new Map([["libvirtd.service", "active"]])), hook: read({ installed: true, inEffect }),
+/** Devices are made at boot by our units, or by hand. */
+const host = (guests: Guest[], links: Link[], byHand = false): Snapshot => ({
+    ...NOTHING_READ, libvirt: read({ version: "11.3.0", driver: "QEMU" }), guests: read(guests), links: read(links),
+    units: read(new Map(byHand ? [] : links.map(({ name }) => [name, { name, enabled: true, active: "active" }]))),
+    files: read(new Map(byHand ? [] : links.map(({ name }) => [`/etc/kvm-tap/${name}.tap`, { path: `/etc/kvm-tap/${name}.tap`, content: `tuntap add dev ${name} mode tap\n` }]))),
+    enabled: read(new Set(byHand ? [] : links.map(({ name }) => `kvm-tap@${name}.service`))), profiles: read(new Map()), addresses: read(new Map()), routes: read([]),
+    services: read(new Map([["libvirtd.service", "active"]])), hook: read({ installed: true, inEffect: true }),
 });
 
 const same = "52:54:00:aa:aa:aa";
@@ -73,7 +76,8 @@ describe("interfaceChecks", () => {
             ["open-device info: t0 has no owner: while no guest runs on it, every user of this host may open it, send through it, and delete it."]],
         ["another MTU", [guest("g", [nic("t0", "<mtu size='1400'/>")])], [tap("t0")],
             ["mtu-differs warning: g is told an MTU of 1400, but t0 has 1500: libvirt does not change it with managed='no'."]],
-        ["disarmed", [guest("g", [nic("t0", "", "no", same)], [nic("t0", "", "", same)])], [tap("t0", { carrier: true })], [
+        ["disarmed, but the hook brings it back", [guest("g", [nic("t0", "", "no", same)], [nic("t0", "", "", same)])], [tap("t0", { carrier: true })], []],
+        ["disarmed", [guest("g", [nic("t0", "", "", same)], [nic("t0", "", "", same)])], [tap("t0", { carrier: true })], [
             "disarmed danger: g runs on the persistent device t0 without managed='no': a change of the running guest took it away, or an older libvirt started it.",
         ]],
         ["saved", [guest("g", [nic("t0")], undefined, true)], [tap("t0")],
@@ -85,50 +89,60 @@ describe("interfaceChecks", () => {
             expect(inEnglish(advice)).toMatch(/^.+\.$/);
     });
 
-    const cured = (guests: Guest[], links: Link[]) => {
-        const snapshot = host(guests, links);
-        const [check] = interfaceChecks(snapshot);
-        const planned = check?.cure && planCure(snapshot, check.cure);
-        return planned && "plan" in planned
-            ? planned.plan.steps.map(({ does }) => does.type === "file" ? does.path : `${does.argv.slice(-4).join(" ")} ${does.input ?? ""}`.trim())
-            : planned;
-    };
+    const nothingChosen: Choice = { device: "", guestAddress: "" };
 
-    test.each<[string, Guest[], Link[], string]>([
-        ["<source><ip> goes", [guest("g", [nic("t0", sourceIp, "no", same)])], [tap("t0")], nic("t0", "", "no", same)],
-        ["the script goes", [guest("g", [nic("t0", "<script path='/bin/true'/>", "no", same)])], [tap("t0")], nic("t0", "", "no", same)],
-    ])("cure: %s", (_what, guests, links, xml) => {
-        expect(cured(guests, links)).toEqual([`update-device g /dev/stdin --config ${xml}`]);
+    /** The first finding's cure, a line a step. */
+    const cured = (guests: Guest[], links: Link[], byHand = false, choice = nothingChosen) => {
+        const snapshot = host(guests, links, byHand);
+        const [check] = interfaceChecks(snapshot);
+        const planned = check?.cure && planCure(snapshot, check.cure, choice);
+        return planned && "plan" in planned
+            ? planned.plan.steps.map(({ does }) => does.type === "file" ? `${does.path}: ${does.content?.replace(/\n/g, "; ") ?? "-"}`
+                : `${does.argv.slice(-4).join(" ")} ${does.input ?? ""}`.trim())
+            : planned?.problems.map(({ field, says }) => `! ${field ?? ""} ${inEnglish(says)}`);
+    };
+    const plain = [guest("a", [nic("t0", "", "no", same)])];
+
+    test.each<[string, Guest[], Link[], (string | RegExp)[], Choice?]>([
+        ["<source><ip> goes from the definition to the device", [guest("g", [nic("t0", sourceIp, "no", same)])], [tap("t0")], [
+            /t0.tap: tuntap add dev t0 mode tap; address replace 10.9.8.1\/24 dev t0; $/, /-batch - address replace 10.9.8.1\/24 dev t0$/,
+            `update-device g /dev/stdin --config ${nic("t0", "", "no", same)}`,
+        ]],
+        ["the script goes", [guest("g", [nic("t0", "<script path='/bin/true'/>", "no", same)])], [tap("t0")],
+            [`update-device g /dev/stdin --config ${nic("t0", "", "no", same)}`]],
+        ["the device is set up", plain, [tap("t0", { up: false })], [/t0.tap: .*link set dev t0 up/, /-batch - link set dev t0 up/]],
+        ["the device gets the MTU", [guest("g", [nic("t0", "<mtu size='1400'/>")])], [tap("t0")],
+            [/t0.tap: .*link set dev t0 mtu 1400/, /-batch - link set dev t0 mtu 1400/]],
+        ["a name that libvirt drops is kept with managed='no'", [guest("g", [nic("", "", "", same)])], [tap("vnet5")],
+            [/update-device g .*<target dev='vnet5' managed='no'\/>/]],
+        ["the device is made with an owner", plain, [{ ...tap("t0"), tun: { type: "tap", persistent: true, multiQueue: false, vnetHdr: true } }],
+            ["systemctl stop kvm-tap@t0.service", /t0.tap: tuntap add dev t0 mode tap user root;/, "systemctl start kvm-tap@t0.service"]],
+        ["too long a name: a device of its own", [guest("g", [nic("sixteen-bytes-xx")])], [],
+            [/g0.tap: .*route replace 10.0.0.7\/32 dev g0/, "systemctl enable --now kvm-tap@g0.service", /<target dev='g0' managed='no'\/>/],
+            { device: "g0", guestAddress: "10.0.0.7" }],
+        ["a shared device: one of its own", [guest("a", [nic("t0")]), guest("b", [nic("t0")])], [tap("t0")],
+            [/a0.tap: /, "systemctl enable --now kvm-tap@a0.service", /update-device a .*<target dev='a0' managed='no'\/>/],
+            { device: "a0", guestAddress: "" }],
+        ["the name of a new device that is there already", [guest("a", [nic("t0")]), guest("b", [nic("t0")])], [tap("t0")],
+            ["! device The definition of a names t0 already. Enter another name."], { device: "t0", guestAddress: "" }],
+        ["a MAC address of its own", [guest("a", [nic("t0", "", "no", same)]), guest("b", [nic("t1", "", "no", same)])], [tap("t0"), tap("t1")],
+            [/detach-device a/, /attach-device a .*<mac address='52:54:00:(?!aa:aa:aa)/]],
+        ["disarmed", [guest("g", [nic("t0", "", "", same)], [nic("t0", "", "", same)])], [tap("t0", { carrier: true })],
+            [/update-device g .*managed='no'/]],
+    ])("cure: %s", (_what, guests, links, expected, choice = nothingChosen) => {
+        const steps = cured(guests, links, false, choice);
+        expect(steps).toHaveLength(expected.length);
+        expected.forEach((step, index) => expect(steps?.[index]).toEqual(typeof step === "string" ? step : expect.stringMatching(step)));
     });
 
-    test("cure: the device is set up", () => {
-        expect(cured([guest("g", [nic("t0")])], [tap("t0", { up: false })])).toEqual([expect.stringMatching(/-batch - link set dev t0 up/)]);
+    test("cure: a device made by hand is written down", () => {
+        expect(interfaceChecks(host(plain, [tap("t0")], true)).map(({ id, severity }) => `${id} ${severity}`)).toEqual(["lost-at-boot warning"]);
+        expect(cured(plain, [tap("t0")], true)).toEqual([expect.stringMatching(/^\/etc\/kvm-tap\/t0.tap: /), "systemctl enable --now kvm-tap@t0.service"]);
     });
 
     test("cure: refused when the interface has changed since", () => {
         const [check] = interfaceChecks(host([guest("g", [nic("t0", "<script path='/bin/true'/>", "no", same)])], [tap("t0")]));
         const now = host([guest("g", [nic("t1", "<script path='/bin/true'/>", "no", same)])], [tap("t0")]);
         expect(check?.cure && planCure(now, check.cure)).toEqual({ problems: [{ says: { id: "The interface was changed by somebody else meanwhile." } }] });
-    });
-});
-
-describe("libvirtChecks", () => {
-    const ids = (snapshot: Snapshot) => libvirtChecks(snapshot).map(({ id, severity }) => `${id} ${severity}`);
-
-    test.each<[string, Snapshot, string[]]>([
-        ["all is well", host([], []), []],
-        ["hook not noticed", host([], [], { inEffect: false }), ["hook-not-in-effect warning"]],
-        ["hook not noticed and somebody needs it", host([guest("g", [nic("t0", "", "no", same)], [nic("t0", "", "", same)])], [], { inEffect: false }),
-            ["hook-not-in-effect danger"]],
-        ["a libvirt of the future", host([], [], { version: "13.0.0" }), ["newer-libvirt info"]],
-    ])("%s", (_what, snapshot, expected) => expect(ids(snapshot)).toEqual(expected));
-
-    test("cure: libvirt is restarted", () => {
-        const snapshot = host([], [], { inEffect: false });
-        const [check] = libvirtChecks(snapshot);
-        const planned = check?.cure && planCure(snapshot, check.cure);
-        expect(planned && "plan" in planned && planned.plan.steps.map(({ does }) => does.type === "command" && does.argv)).toEqual([
-            ["systemctl", "restart", "libvirtd.service"],
-        ]);
     });
 });

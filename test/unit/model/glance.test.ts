@@ -92,3 +92,13 @@ test("the life cycle of a guest that is off: as if it started now", () => {
         "migrate-out": "gone", "daemon-start-after-crash": "gone",
     });
 });
+
+test.each<[string, Nic, Nic, boolean, string]>([
+    ["libvirt's own goes with the plug, and is made again", yes, yes, false, "made"],
+    ["a protected one", no, no, true, "kept"],
+    ["what is configured counts, not what runs", no, yes, true, "kept"],
+    ["nobody has made it", no, yes, false, "fails"],
+])("plugged out of a running guest and in again: %s", (_what, configured, live, persistent, outcome) => {
+    const [subject] = subjects(host([guest("g", [configured], [live])], [tap("t0", persistent, false, true)]));
+    expect(subject && lifecycle(subject).get("hot-plug")?.outcome).toBe(outcome);
+});

@@ -9,12 +9,17 @@ const check = (snapshot: Snapshot, id: string) => hostChecks(snapshot).find(foun
 
 test.each<[HookState, string, string | undefined]>([
     [{ installed: true, inEffect: true }, "success", undefined],
-    [{ installed: true, inEffect: false }, "warning", "restart-libvirt"],
+    [{ installed: true, inEffect: false }, "danger", "restart-libvirt"], // lethe runs on its old definition
     [{ installed: true, inEffect: "unknown" }, "warning", "restart-libvirt"],
     [{ installed: false, inEffect: false }, "warning", undefined],
 ])("hook %j is a %s, cured by %s", (hook, severity, cure) => {
     expect(check({ ...fixture(), hook: read(hook) }, "hook")).toMatchObject({ severity });
     expect(check({ ...fixture(), hook: read(hook) }, "hook")?.cure).toBe(cure);
+});
+
+test("a hook that nobody waits for yet is no danger", () => {
+    const now = { ...fixture(), guests: read([]), hook: read({ installed: true, inEffect: false as const }) };
+    expect(check(now, "hook")).toMatchObject({ severity: "warning", cure: "restart-libvirt" });
 });
 
 test.each([
