@@ -3,10 +3,11 @@
 import { Checkbox } from "@patternfly/react-core/dist/dynamic/components/Checkbox";
 import { ExpandableSection } from "@patternfly/react-core/dist/dynamic/components/ExpandableSection";
 import { useEffect, useMemo, useState } from "react";
-import { planChangeMapping, planMapAddress, type MappingWish } from "../../actions/map-address.ts";
+import { planChangeMapping, planMapAddress, readWish, type MappingWish } from "../../actions/map-address.ts";
 import { isOwnAddress, readSide } from "../../actions/nat-conflicts.ts";
 import { answeredByAnother } from "../../host/nat.ts";
 import type { Machine } from "../../host/run.ts";
+import { msg, type Message } from "../../model/message.ts";
 import { guestChoices } from "../../model/guest-addresses.ts";
 import { formatPrefix } from "../../model/nat-address.ts";
 import { likelyUplinks } from "../../model/nat-host.ts";
@@ -22,6 +23,7 @@ import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { Status } from "../../ui/status.tsx";
 import { _, format } from "../../ui/translate.ts";
 import { ForeignUse } from "./foreign-use.tsx";
+import { ChangedMeanwhile, useChangedMeanwhile } from "./changed-meanwhile.tsx";
 import { GuestField, Origin, choiceKey, pickedOf, useAddressSearch } from "./guest-field.tsx";
 import { freeAddresses } from "./rows.ts";
 
@@ -60,16 +62,32 @@ function isGuarded(snapshot: Snapshot, state: NatState, old: Mapping | undefined
 
 /** The plan for what is typed; what is wrong with the limits is found before the planner is asked. */
 export function planOfForm(snapshot: Snapshot, form: Form, old: Mapping | undefined): Planned {
+    const wish = wishOfForm(form, old);
+    if ("problem" in wish)
+        return { problems: [{ field: "limits", says: wish.problem }] };
+    return old ? planChangeMapping(snapshot, mappingKey(old), wish) : planMapAddress(snapshot, wish);
+}
+
+function wishOfForm(form: Form, old: Mapping | undefined): MappingWish | { problem: Message } {
     const limits = parseLimits(form.limits);
     if ("problem" in limits)
-        return { problems: [{ field: "limits", says: limits.problem }] };
-    const wish: MappingWish = {
+        return limits;
+    return {
         public: form.public, guest: form.guest ?? "", description: form.description, log: form.log, guard: form.guard,
         enabled: old?.enabled ?? true, acceptOwnAddress: form.acceptOwn, ...limits,
         ...(form.uplink === "" ? {} : { uplinks: [form.uplink] }),
     };
-    return old ? planChangeMapping(snapshot, mappingKey(old), wish) : planMapAddress(snapshot, wish);
 }
+
+/** What the form wishes, as far as it can be read. */
+function mappingOfForm(snapshot: Snapshot, form: Form, old: Mapping): Mapping | undefined {
+    const wish = wishOfForm(form, old);
+    const read = "problem" in wish ? undefined : readWish(snapshot, wish);
+    return read && "mapping" in read ? read.mapping : undefined;
+}
+
+/** Until it is said whose change is to stay, there is nothing to run; the notice at the top asks. */
+const UNSETTLED: Planned = { problems: [{ field: "meanwhile", says: msg("Somebody changed this mapping meanwhile.") }] };
 
 /** What is known of the public address, and whether somebody else answers for it: asked half a second after the last key. */
 function AddressNews({ text, snapshot, uplinks, machine }: {
@@ -148,7 +166,10 @@ export function MapDialog({ old, guestAddress = "", machine, onClose, onDone }: 
     const choices = useMemo(() => guestChoices(snapshot, search.addresses), [snapshot, search.addresses]);
     const inside = form.guest ?? pickedOf(choices, form.picked)?.address ?? "";
     const picked = pickedOf(choices, form.picked) ?? choices.find(({ address }) => address !== undefined && address === inside);
-    const planned = useMemo(() => planOfForm(snapshot, { ...form, guest: inside }, old), [snapshot, form, inside, old]);
+    const filled = useMemo(() => ({ ...form, guest: inside }), [form, inside]);
+    const { base, changed, settle } = useChangedMeanwhile(old, state, from => mappingOfForm(snapshot, filled, from));
+    const unsettled = changed !== undefined;
+    const planned = useMemo(() => unsettled ? UNSETTLED : planOfForm(snapshot, filled, base), [snapshot, filled, base, unsettled]);
     const likely = likelyUplinks(snapshot);
     const uplinks = state.uplinks.length > 0 ? state.uplinks : form.uplink === "" ? likely : [form.uplink];
     const side = readSide("public", form.public);
@@ -161,6 +182,12 @@ export function MapDialog({ old, guestAddress = "", machine, onClose, onDone }: 
             confirm={own && form.acceptOwn ? format(_("I know that $0 then leads to the guest and no longer to this host."), form.public) : undefined}
             onClose={onClose} {...(onDone ? { onDone } : {})}
         >
+            {changed && (
+                <ChangedMeanwhile
+                    {...changed} onMine={settle}
+                    onTheirs={() => { setForm(formOf(changed.now, "", isGuarded(snapshot, state, changed.now))); settle(); }}
+                />
+            )}
             {choices.length > 0 && (
                 <GuestField
                     choices={choices} picked={picked} search={search}
