@@ -39,7 +39,7 @@ function usable(prefix: Prefix): boolean {
 }
 
 /** What is routed to each device by hand: the kernel's own routes are the networks of its addresses. */
-function routedTo(snapshot: Snapshot): ReadonlyMap<string, readonly Prefix[]> {
+function routedTo(snapshot: Pick<Snapshot, "routes">): ReadonlyMap<string, readonly Prefix[]> {
     const routed = new Map<string, Prefix[]>();
     for (const route of valueOf(snapshot.routes) ?? []) {
         const prefix = destination(route);
@@ -70,7 +70,7 @@ function deviceOf(iface: Interface): string {
 const APART = ["user", "hostdev", "vhostuser", "null", "vds"];
 
 /** Every address of every guest, by name; interfaces without a known one stand there without. */
-export function guestChoices(snapshot: Snapshot, found: readonly FoundAddress[] = []): GuestChoice[] {
+export function guestChoices(snapshot: Pick<Snapshot, "guests" | "routes">, found: readonly FoundAddress[] = []): GuestChoice[] {
     const routed = routedTo(snapshot);
     const known = foundBy(found);
     const guests = [...valueOf(snapshot.guests) ?? []].sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);

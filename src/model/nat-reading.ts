@@ -46,8 +46,17 @@ function saved(text: string): Saved {
     return { text, elements, problems, frame: hasFrame(text), ...readState(elements) };
 }
 
+/** What was parsed last: a page asks in many places, each time with the parts of one snapshot, which are immutable. */
+let latest: { table: unknown; files: unknown; reading: Reading<NatReading> } | undefined;
+
 /** Parses the NAT parts of a snapshot. Read when both are: a table without its file would look like drift. */
-export function natReading(snapshot: Pick<Snapshot, "natTable" | "files">): Reading<NatReading> {
+export function natReading({ natTable, files }: Pick<Snapshot, "natTable" | "files">): Reading<NatReading> {
+    if (latest?.table !== natTable || latest.files !== files)
+        latest = { table: natTable, files, reading: parsed({ natTable, files }) };
+    return latest.reading;
+}
+
+function parsed(snapshot: Pick<Snapshot, "natTable" | "files">): Reading<NatReading> {
     if (snapshot.natTable.state !== "read")
         return snapshot.natTable;
     if (snapshot.files.state !== "read")

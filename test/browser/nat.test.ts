@@ -97,6 +97,7 @@ journey("a guest behind a bridge is picked with the address the host knows of it
     await done("Map");
     await cockpit.soon(cockpit.rowText("203.0.113.10", "10.7.0.2"));
     await cockpit.rowText("203.0.113.10", "mail 📬; it's 100 % {really} # fine").waitFor();
+    await cockpit.rowText("203.0.113.10", "lethe").waitFor();
     await agree();
     await form("10.0.0.3", "203.0.113.10");
     await says("203.0.113.10 is mapped already, to 10.7.0.2.");

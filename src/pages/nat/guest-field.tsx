@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Whose address it is to be: one choice per guest, interface and address, found in whatever the host knows of its guests.
 import { SearchInput } from "@patternfly/react-core/dist/dynamic/components/SearchInput";
-import { useEffect, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { searchAddresses, type AddressSearch } from "../../host/guest-addresses.ts";
 import type { Machine } from "../../host/run.ts";
 import { agentsOf, guestChoices, type GuestChoice } from "../../model/guest-addresses.ts";
-import type { Snapshot } from "../../model/snapshot.ts";
+import type { Guest } from "../../model/guest.ts";
+import { valueOf, type Snapshot } from "../../model/snapshot.ts";
 import { SelectField } from "../../ui/fields.tsx";
 import { Status } from "../../ui/status.tsx";
 import { _, format, translate } from "../../ui/translate.ts";
+import { hasShared } from "./rows.ts";
 
+const NO_ROUTES = { state: "reading" } as const;
 const NOTHING_FOUND: AddressSearch = { addresses: [], done: false, unread: [] };
 
 /** Guests with an interface to whose device nothing is routed: only they are looked for, and only they are disturbed. */
@@ -26,6 +29,23 @@ export function useAddressSearch(machine: Machine, snapshot: Snapshot): AddressS
         return () => asking.close();
     }, [machine, agents]);
     return search;
+}
+
+/** Guests by an address that the neighbour table or a lease knows of them: looked for where a mapping leads to a bridge. */
+export function useOwners(machine: Machine, snapshot: Snapshot): ReadonlyMap<string, Guest> {
+    const [search, setSearch] = useState(NOTHING_FOUND);
+    const wanted = useMemo(() => hasShared(snapshot), [snapshot]);
+    const running = (valueOf(snapshot.guests) ?? []).filter(({ state }) => state === "running").map(({ uuid }) => uuid).join(" ");
+    useEffect(() => {
+        if (!wanted)
+            return undefined;
+        const asking = searchAddresses(machine, [], setSearch);
+        return () => asking.close();
+    }, [machine, wanted, running]);
+    return useMemo(() => {
+        const choices = guestChoices({ guests: snapshot.guests, routes: NO_ROUTES }, search.addresses);
+        return new Map(choices.flatMap(({ guest, address }): [string, Guest][] => address === undefined ? [] : [[address, guest]]));
+    }, [snapshot.guests, search]);
 }
 
 /** The choice as the value of an option; its interface comes first. */

@@ -22,6 +22,7 @@ import { ChangeStatusNotice, useChangeStatus } from "./change-status.tsx";
 import { natColumns, natFilters } from "./columns.tsx";
 import { NatDetail } from "./detail.tsx";
 import { NatStatus } from "./drift.tsx";
+import { useOwners } from "./guest-field.tsx";
 import { MapDialog, stateOf } from "./map-dialog.tsx";
 import "./page.css";
 import { natRows, type NatRow } from "./rows.ts";
@@ -170,6 +171,7 @@ export function NatPage({ machine = host }: { machine?: Machine }) {
     const around = useForwarding(machine);
     const { status, refresh } = useChangeStatus(machine);
     const use = useUse(machine);
+    const owners = useOwners(machine, snapshot);
     const traffic = useTraffic(snapshot.links);
     const [open, setOpen] = useState<Open>();
     const [columns] = useState(natColumns);
@@ -177,9 +179,9 @@ export function NatPage({ machine = host }: { machine?: Machine }) {
     const [stable] = useState(() => stableRows<NatRow>(keyOf));
     const reading = useMemo(() => natReading(snapshot), [snapshot]);
     const rows = useMemo((): Reading<readonly NatRow[]> => {
-        const read = natRows(snapshot, around, use);
+        const read = natRows(snapshot, around, use, owners);
         return read.state === "read" ? { state: "read", value: stable(read.value) } : read;
-    }, [snapshot, around, use, stable]);
+    }, [snapshot, around, use, owners, stable]);
     const actions = useActions(setOpen);
     const detail = useCallback((row: NatRow) => <NatDetail rowKey={row.key} machine={machine} around={around} />, [machine, around]);
     return (

@@ -68,17 +68,19 @@ function lookedAt(key: string, use: Reading<Watched>): Pick<NatRow, "open" | "un
 
 interface Facts {
     guests: ReadonlyMap<string, Guest>;
+    /** By guest address, where the device is not one guest's alone. */
+    owners: ReadonlyMap<string, Guest>;
     around: Around | undefined;
     use: Reading<Watched>;
 }
 
-function rowOf(snapshot: Snapshot, reading: NatReading, mapping: Mapping, { guests, around, use }: Facts): NatRow {
+function rowOf(snapshot: Snapshot, reading: NatReading, mapping: Mapping, { guests, owners, around, use }: Facts): NatRow {
     const key = mappingKey(mapping);
     const sets = setsOf(mapping.public);
     const hits = (set: string, element: string) => reading.running?.hits.get(set)?.get(element)?.packets ?? -1;
     const { uplinks } = currentState(reading);
     const { device = "", link } = wayIn(snapshot, mapping.guest, uplinks);
-    const guest = guests.get(device);
+    const guest = guests.get(device) ?? owners.get(formatPrefix(mapping.guest));
     const [worst] = findings(snapshot, reading, mapping, around);
     return {
         key, guestAddress: formatPrefix(mapping.guest), enabled: mapping.enabled, guest: guest?.name ?? "", guestState: guest?.state ?? "",
@@ -91,12 +93,24 @@ function rowOf(snapshot: Snapshot, reading: NatReading, mapping: Mapping, { gues
 }
 
 const NOT_READ: Reading<Watched> = { state: "reading" };
+const NOBODY: ReadonlyMap<string, Guest> = new Map();
 
-export function natRows(snapshot: Snapshot, around?: Around, use = NOT_READ): Reading<readonly NatRow[]> {
+/** Whether a mapping leads to a device that many guests may hang on, a bridge: then the route does not tell whose address it is. */
+export function hasShared(snapshot: Snapshot): boolean {
+    const reading = natReading(snapshot);
+    const state = reading.state === "read" ? currentState(reading.value) : undefined;
+    const guests = guestsByDevice(snapshot);
+    return state?.mappings.some(({ guest }) => {
+        const { device } = wayIn(snapshot, guest, state.uplinks);
+        return device !== undefined && !guests.has(device);
+    }) ?? false;
+}
+
+export function natRows(snapshot: Snapshot, around?: Around, use = NOT_READ, owners = NOBODY): Reading<readonly NatRow[]> {
     const reading = natReading(snapshot);
     if (reading.state !== "read")
         return reading;
-    const facts: Facts = { guests: guestsByDevice(snapshot), around, use };
+    const facts: Facts = { guests: guestsByDevice(snapshot), owners, around, use };
     const mappings = [...currentState(reading.value).mappings].sort(compareMappings);
     return { state: "read", value: mappings.map(mapping => rowOf(snapshot, reading.value, mapping, facts)) };
 }
