@@ -9,7 +9,6 @@ import { msg } from "../../model/message.ts";
 import type { Planned } from "../../model/plan.ts";
 import { parseElement } from "../../model/xml.ts";
 import { TextField } from "../../ui/fields.tsx";
-import { More } from "../../ui/more.tsx";
 import { _, format } from "../../ui/translate.ts";
 import { EverydayFields, MoreFields, type FieldsProps } from "./interface-fields.tsx";
 
@@ -76,6 +75,14 @@ function schemaWords({ state, findings }: SchemaCheck): string {
     return state === "checked" && findings.length === 0 ? _("Valid by libvirt's schema.") : "";
 }
 
+/** As XML there is one field only: what is wrong with anything is said under it. The rest of the dialog shows what is not about the XML. */
+function underXml(planned: Planned): Planned {
+    if (!("problems" in planned))
+        return planned;
+    const elsewhere = ["scope", "meanwhile"];
+    return { problems: planned.problems.map(({ field, says }) => field === undefined || elsewhere.includes(field) ? { says } : { field: "xml", says }) };
+}
+
 /** Puts the cursor around a line of a text, from 1. */
 function selectLine(area: HTMLTextAreaElement, line: number) {
     const lines = area.value.split("\n");
@@ -117,12 +124,12 @@ export function InterfaceEditor({ schema, ...props }: FieldsProps & { schema: Sc
                     ? (
                         <>
                             <EverydayFields {...props} />
-                            <More><MoreFields {...props} /></More>
+                            <MoreFields {...props} />
                         </>
                     )
                     : (
                         <TextField
-                            label={_("Definition")} field="xml" planned={planned} value={xml} code lines={14} help={schemaWords(schema)}
+                            label={_("Definition")} field="xml" planned={underXml(planned)} value={xml} code lines={14} help={schemaWords(schema)}
                             onChange={text => { setView("xml"); onChange(text); }}
                         />
                     )}

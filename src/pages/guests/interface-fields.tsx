@@ -11,6 +11,7 @@ import type { Planned } from "../../model/plan.ts";
 import { valueOf, type Snapshot } from "../../model/snapshot.ts";
 import { isTap, type Link } from "../../model/tap.ts";
 import { Field, problemOf, SelectField, TextField } from "../../ui/fields.tsx";
+import { More } from "../../ui/more.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { _, format } from "../../ui/translate.ts";
 import { formatTime } from "../../ui/units.ts";
@@ -135,29 +136,54 @@ export function EverydayFields(props: FieldsProps) {
 
 const models = ["virtio", "e1000e", "e1000", "igb", "vmxnet3", "rtl8139"];
 
+const driverFields = ["driver", "rxQueueSize", "txQueueSize", "txMode", "ioEventFd", "eventIdx", "packed", "rss", "rssHashReport", "pagePerVq",
+    "iommu", "ats"] as const satisfies readonly InterfaceField[];
+const romFields = ["romEnabled", "romBar", "romFile"] as const satisfies readonly InterfaceField[];
+const moreFields = [...driverFields, ...romFields, "queues", "mtu", "bootOrder", "inAverage", "inPeak", "inBurst", "outAverage", "outPeak", "outBurst",
+    "filter", "script", "downscript", "trustGuestRxFilters", "pci", "acpiIndex", "alias"] as const satisfies readonly InterfaceField[];
+
+/** Whether something is wrong with one of these fields: then they must be seen. */
+function isWrong(planned: Planned, fields: readonly InterfaceField[]): boolean {
+    return fields.some(field => problemOf(planned, field) !== undefined);
+}
+
 /** The rest of what libvirt takes; what even this does not have can be written as XML. */
 export function MoreFields(props: FieldsProps) {
     const { text, choice } = useFields(props);
+    const { planned, names } = props;
     return (
-        <>
+        <More open={isWrong(planned, moreFields)}>
             <TextField {...text("queues")} label={_("Queues")} help={_("2 or more need a multi-queue device.")} />
             <TextField {...text("mtu")} label={_("MTU")} help={_("As the guest sees it; the device of the host has its own.")} />
             <TextField {...text("bootOrder")} label={_("Boot order")} />
             <Rates label={_("Limit to the guest")} fields={["inAverage", "inPeak", "inBurst"]} {...props} />
             <Rates label={_("Limit from the guest")} fields={["outAverage", "outPeak", "outBurst"]} {...props} />
-            <TextField {...text("filter")} label={_("Network filter")} suggestions={props.names.filters} />
+            <TextField {...text("filter")} label={_("Network filter")} suggestions={names.filters} />
             <TextField {...text("script")} label={_("Script at the start")} />
             <TextField {...text("downscript")} label={_("Script at the stop")} />
             <SelectField
-                {...choice("driver", [{ value: "", label: _("as libvirt decides") }, { value: "vhost", label: "vhost" }, { value: "qemu", label: "qemu" }])}
-                label={_("Driver")}
+                {...choice("trustGuestRxFilters", [{ value: "", label: _("no") }, { value: "yes", label: _("yes") }])}
+                label={_("Guest may change its address filters")}
             />
+            <TextField {...text("pci")} label={_("PCI address")} help={_("Like 0000:01:00.0. For a new interface libvirt chooses one.")} />
+            <TextField {...text("acpiIndex")} label={_("ACPI index")} help={_("Linux in the guest names the interface by it: 1 makes eno1.")} />
+            <TextField {...text("alias")} label={_("Alias")} help={_("Begins with ua-.")} />
+            <More title={_("Driver")} open={isWrong(planned, driverFields)}><DriverFields {...props} /></More>
+            <More title={_("Boot ROM")} open={isWrong(planned, romFields)}><RomFields {...props} /></More>
+        </More>
+    );
+}
+
+function DriverFields(props: FieldsProps) {
+    const { text, choice } = useFields(props);
+    const decides = { value: "", label: _("as libvirt decides") };
+    const one = (value: string) => ({ value, label: value });
+    return (
+        <>
+            <SelectField {...choice("driver", [decides, one("vhost"), one("qemu")])} label={_("Driver")} />
             <TextField {...text("rxQueueSize")} label={_("Receive queue size")} />
             <TextField {...text("txQueueSize")} label={_("Send queue size")} />
-            <SelectField
-                {...choice("txMode", [{ value: "", label: _("as libvirt decides") }, { value: "iothread", label: "iothread" }, { value: "timer", label: "timer" }])}
-                label={_("Sending by")}
-            />
+            <SelectField {...choice("txMode", [decides, one("iothread"), one("timer")])} label={_("Sending by")} />
             <SelectField {...choice("ioEventFd", onOff())} label="ioeventfd" />
             <SelectField {...choice("eventIdx", onOff())} label="event_idx" />
             <SelectField {...choice("packed", onOff())} label={_("Packed queues")} />
@@ -166,21 +192,18 @@ export function MoreFields(props: FieldsProps) {
             <SelectField {...choice("pagePerVq", onOff())} label="page_per_vq" />
             <SelectField {...choice("iommu", onOff())} label="iommu" />
             <SelectField {...choice("ats", onOff())} label="ats" />
-            <SelectField
-                {...choice("trustGuestRxFilters", [{ value: "", label: _("no") }, { value: "yes", label: _("yes") }])}
-                label={_("Guest may change its address filters")}
-            />
+        </>
+    );
+}
+
+function RomFields(props: FieldsProps) {
+    const { text, choice } = useFields(props);
+    const yesNo = [{ value: "", label: _("as libvirt decides") }, { value: "yes", label: _("yes") }, { value: "no", label: _("no") }];
+    return (
+        <>
+            <SelectField {...choice("romEnabled", yesNo)} label={_("Boot ROM")} />
             <SelectField {...choice("romBar", onOff())} label={_("Show the boot ROM")} />
             <TextField {...text("romFile")} label={_("Boot ROM file")} />
-            <SelectField
-                {...choice("romEnabled", [
-                    { value: "", label: _("as libvirt decides") }, { value: "yes", label: _("yes") }, { value: "no", label: _("no") },
-                ])}
-                label={_("Boot ROM")}
-            />
-            <TextField {...text("pci")} label={_("PCI address")} help={_("Like 0000:01:00.0. For a new interface libvirt chooses one.")} />
-            <TextField {...text("acpiIndex")} label={_("ACPI index")} help={_("Linux in the guest names the interface by it: 1 makes eno1.")} />
-            <TextField {...text("alias")} label={_("Alias")} help={_("Begins with ua-.")} />
         </>
     );
 }

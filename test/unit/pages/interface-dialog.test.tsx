@@ -114,6 +114,20 @@ test("form and XML are the same thing", async () => {
     expect(field(/device belongs to/).value).toBe("no");
 });
 
+test("as XML, too, it is said what is wrong; back in the form, the field that it is about is there", async () => {
+    edit(guestWith(before));
+    await userEvent.click(screen.getByRole("tab", { name: "XML" }));
+    await userEvent.clear(field(/^Definition/));
+    await userEvent.click(field(/^Definition/));
+    await userEvent.paste(nic("<target dev='tap0'/><driver rx_queue_size='300'/>"));
+    expect(screen.getByText(/A queue size is a power of two/)).toBeTruthy();
+    await userEvent.click(screen.getByRole("tab", { name: "Form" }));
+    expect(screen.getByText(/A queue size is a power of two/)).toBeTruthy();
+    await type(/^Receive queue size/, "512");
+    expect(screen.queryByText(/A queue size is a power of two/)).toBeNull();
+    expect(field(/^Receive queue size/).value).toBe("512");
+});
+
 const asks = (said: string): Machine => ({ ...bareMachine, run: () => Promise.resolve(said) });
 
 test("what the schema does not know is said with its line, and refused by nobody but libvirt", async () => {
