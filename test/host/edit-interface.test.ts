@@ -298,6 +298,19 @@ await eachRelease(release => {
             expect(await inForce()).not.toContain("10.0.0.2");
         });
 
+        test("libvirt's success is not believed but read back: 9.0 ignores trustGuestRxFilters without a word", async () => {
+            const { snapshot, guest } = await read(host);
+            const opened = pairInterfaces(guest)[0];
+            const xml = withFields(opened?.configured?.xml ?? "", { trustGuestRxFilters: "yes", managed: "" });
+            const plan = planOf(planInterface(snapshot, { uuid, opened, xml, config: false, live: "change" }));
+            const holds = await run(host, plan);
+            const live = pairInterfaces((await read(host)).guest)[0]?.live;
+            expect([holds, live?.xml.includes("trustGuestRxFilters='yes'"), live?.managed]).toEqual(
+                release === "bookworm" ? [false, false, "no"] : [true, true, "no"]);
+            await undo(host, plan);
+            expect(pairInterfaces((await read(host)).guest)[0]?.live?.xml).toBe(opened?.live?.xml);
+        });
+
         test("bandwidth, as far as this kernel can limit it: at once, or refused with nothing changed", async () => {
             const able = await host.sh("tc qdisc add dev three root sfq").then(() => host.sh("tc qdisc del dev three root"), () => "no");
             const { snapshot, guest } = await read(host);
