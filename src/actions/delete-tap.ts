@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Deleting TAP devices, ours and others', and what guests that are gone left behind.
 import { msg, type Message } from "../model/message.ts";
-import { combined, type Plan, type Planned, type Problem, type Step } from "../model/plan.ts";
+import type { Planned, Problem, Step } from "../model/plan.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { sysctlFilePath } from "../model/sysctl-file.ts";
 import { isTap } from "../model/tap.ts";
+import { deviceOfNetworkdPath, networkdPath } from "../model/networkd-file.ts";
 import { deviceOfPath, tapFilePath, writeTapFile } from "../model/tap-file.ts";
 import { guestsNaming, guestsRunningOn } from "../model/validate.ts";
-import { command, contentOf, fileSteps, isEnabled, planned, runningSettings, systemctl, tapOf, unitOf, unreadProblems } from "./tap-steps.ts";
+import { command, contentOf, fileSteps, isEnabled, letGoSteps, planned, runningSettings, systemctl, tapOf, unitOf, unreadProblems } from "./tap-steps.ts";
 
 /**
  * A device deleted with all that we wrote down of it. Refused while a guest or another program uses it.
- * Definitions that name it stay as they are, which a note says; plans that change them can be combined with this one.
+ * Definitions that name it stay as they are, which a note says, unless they go `along`: hand-over-tap.ts combines the plans.
  */
-export function planDeleteTap(snapshot: Snapshot, name: string): Planned {
+export function planDeleteTap(snapshot: Snapshot, name: string, along = false): Planned {
     const written = contentOf(snapshot, tapFilePath(name)) !== null || isEnabled(snapshot, name);
     return planned([
         ...unreadProblems(snapshot), usedBy(snapshot, name),
         written || tapOf(snapshot, name) ? undefined : { says: msg("There is no TAP device $0.", name) },
     ], () => ({
         title: msg("Delete the TAP device $0", name),
-        steps: written ? ourSteps(snapshot, name) : [foreignStep(snapshot, name)],
-        notes: deletionNotes(snapshot, name),
+        steps: [...written ? ourSteps(snapshot, name) : [foreignStep(snapshot, name)], ...letGoSteps(snapshot, name)],
+        notes: along ? [] : deletionNotes(snapshot, name),
         about: { device: name },
         holds: after => isGone(after, name),
     }));
@@ -40,7 +41,7 @@ function usedBy(snapshot: Snapshot, name: string): Problem | undefined {
 }
 
 function isGone(after: Snapshot, name: string): boolean {
-    const files = [tapFilePath(name), sysctlFilePath(name)];
+    const files = [tapFilePath(name), sysctlFilePath(name), networkdPath(name)];
     return !tapOf(after, name) && !isEnabled(after, name) && files.every(path => contentOf(after, path) === null);
 }
 
@@ -86,6 +87,8 @@ export type Orphan =
     | { kind: "unit"; device: string }
     /** Kernel settings of a device that is neither there nor written down. */
     | { kind: "sysctl"; device: string }
+    /** A file keeps systemd-networkd off a device that is neither there nor written down. */
+    | { kind: "networkd"; device: string }
     /** Several definitions name one device: only one of these guests can run. */
     | { kind: "shared"; device: string; guests: readonly string[] };
 
@@ -102,10 +105,13 @@ export function findOrphans(snapshot: Snapshot): Orphan[] {
     const unused = [...new Set([...persistent, ...written])].filter(name => !naming.has(name));
     const units = namesIn(enabled, /^kvm-tap@(.+)\.service$/);
     const settings = namesIn(files.keys(), /^\/etc\/sysctl\.d\/60-kvm-tap-(.+)\.conf$/);
+    const gone = (device: string) => !written.has(device) && !there.has(device);
+    const keptOff = [...files.keys()].map(deviceOfNetworkdPath).filter(name => name !== undefined);
     return [
         ...unused.map((device): Orphan => ({ kind: "unused", device })),
         ...units.filter(device => !written.has(device)).map((device): Orphan => ({ kind: "unit", device })),
-        ...settings.filter(device => !written.has(device) && !there.has(device)).map((device): Orphan => ({ kind: "sysctl", device })),
+        ...settings.filter(gone).map((device): Orphan => ({ kind: "sysctl", device })),
+        ...keptOff.filter(gone).map((device): Orphan => ({ kind: "networkd", device })),
         ...[...naming].filter(([, names]) => names.length > 1).map(([device, names]): Orphan => ({ kind: "shared", device, guests: names })),
     ];
 }
@@ -125,31 +131,18 @@ function guestsByDevice(snapshot: Snapshot): Map<string, string[]> {
     return naming;
 }
 
-/** Several devices with all that was written down of them, in one plan. */
-export function planClear(snapshot: Snapshot, devices: readonly string[]): Planned {
-    const plans: Plan[] = [];
-    const problems: Problem[] = [];
-    for (const device of devices) {
-        const answer = leftoverPlan(snapshot, device) ?? planDeleteTap(snapshot, device);
-        if ("plan" in answer)
-            plans.push(answer.plan);
-        else
-            problems.push(...answer.problems);
-    }
-    return planned(problems, () => combined(msg("Delete what was left of $0 TAP devices", String(plans.length)), plans));
-}
-
-/** Kernel settings alone. */
-function leftoverPlan(snapshot: Snapshot, device: string): Planned | undefined {
+/** Kernel settings alone, or what keeps systemd-networkd off. */
+export function leftoverPlan(snapshot: Snapshot, device: string): Planned | undefined {
     if (tapOf(snapshot, device) || contentOf(snapshot, tapFilePath(device)) !== null || isEnabled(snapshot, device))
         return undefined;
     const path = sysctlFilePath(device);
-    return contentOf(snapshot, path) === null ? undefined : {
+    const steps = [...fileSteps(snapshot, msg("Remove $0", path), path, null), ...letGoSteps(snapshot, device)];
+    return steps.length === 0 ? undefined : {
         plan: {
-            title: msg("Remove the kernel settings of $0", device),
-            steps: fileSteps(snapshot, msg("Remove $0", path), path, null),
+            title: msg("Remove the settings of $0", device),
+            steps,
             about: { device },
-            holds: after => contentOf(after, path) === null,
+            holds: after => contentOf(after, path) === null && contentOf(after, networkdPath(device)) === null,
         },
     };
 }

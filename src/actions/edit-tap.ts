@@ -9,7 +9,8 @@ import { changeCommands, needsNewDevice, takenOver, withoutDefaults, type TapSet
 import { guestsRunningOn } from "../model/validate.ts";
 import { settingsFor, wishProblems, type TapWish } from "./make-tap.ts";
 import {
-    command, contentOf, fileOf, fileSteps, ipBatch, isEnabled, planned, runningSettings, runsAs, systemctl, tapOf, unitOf, unreadProblems,
+    command, contentOf, fileOf, fileSteps, ipBatch, isEnabled, keepOffSteps, networkdRuns, planned, reloadNetworkd, runningSettings,
+    runsAs, systemctl, tapOf, unitOf, unreadProblems,
 } from "./tap-steps.ts";
 
 /** A device as the dialog for editing shows it at first: its file's words, else as it runs. Undefined: there is neither. */
@@ -77,7 +78,7 @@ function sysctlFileSteps(snapshot: Snapshot, { name, sysctls }: TapWish): Step[]
 /** The file, then the same changes on the running device. */
 function changing(snapshot: Snapshot, wish: TapWish, after: TapSettings, running: TapSettings | undefined): Step[] {
     return [
-        ...tapFileSteps(snapshot, after), ...sysctlFileSteps(snapshot, wish),
+        ...keepOffSteps(snapshot, [wish.name]), ...tapFileSteps(snapshot, after), ...sysctlFileSteps(snapshot, wish),
         ...running ? [...runningSteps(running, after), ...sysctlSteps(snapshot, wish)] : [],
         ...bootSteps(snapshot, wish.name, wish.atBoot),
     ];
@@ -119,7 +120,7 @@ function renewing(snapshot: Snapshot, wish: TapWish, after: TapSettings): Step[]
     const unit = unitOf(wish.name);
     return [
         { says: msg("Delete the device"), does: systemctl("stop", unit), undo: systemctl("start", unit), partial: true },
-        ...tapFileSteps(snapshot, after), ...sysctlFileSteps(snapshot, wish),
+        ...keepOffSteps(snapshot, [wish.name]), ...tapFileSteps(snapshot, after), ...sysctlFileSteps(snapshot, wish),
         { says: msg("Make it anew"), does: systemctl("start", unit), undo: systemctl("stop", unit), partial: true },
         ...bootSteps(snapshot, wish.name, wish.atBoot),
     ];
@@ -216,6 +217,7 @@ function adopting(snapshot: Snapshot, settings: TapSettings, index: number | und
     return {
         title: msg("Take over $0 as it is", name),
         steps: [
+            ...keepOffSteps(snapshot, [name]),
             ...fileSteps(snapshot, msg("Write the device down in $0", tapFilePath(name)), tapFilePath(name), writeTapFile(settings)),
             {
                 says: msg("Make it at every boot, before libvirt starts"),
@@ -261,6 +263,21 @@ export function planApplyFile(snapshot: Snapshot, name: string): Planned {
             : running && after ? runningSteps(running, after) : [],
         about: { device: name },
         holds: at => file !== undefined && runsAs(at, file.settings),
+    }));
+}
+
+/** systemd-networkd kept off a device that it configures as well. */
+export function planKeepOff(snapshot: Snapshot, name: string): Planned {
+    const device = tapOf(snapshot, name);
+    const steps = keepOffSteps(snapshot, [name]);
+    return planned([
+        ...unreadProblems(snapshot), device ? undefined : { says: msg("$0 is not there.", name) },
+        networkdRuns(snapshot) ? undefined : { says: msg("systemd-networkd does not run.") },
+    ], () => ({
+        title: msg("Keep systemd-networkd off $0", name),
+        steps: steps.length > 0 ? steps : [reloadNetworkd()],
+        about: { device: name },
+        holds: after => device !== undefined && valueOf(after.networkd)?.has(device.index) === false,
     }));
 }
 

@@ -9,7 +9,7 @@ import { editSysctls, sysctlFilePath, type Sysctls } from "../model/sysctl-file.
 import { tapFilePath, writeTapFile } from "../model/tap-file.ts";
 import { withLength, type TapRoute, type TapSettings } from "../model/tap-settings.ts";
 import { accountProblem, destinationProblem, gatewayProblem, guestAddressProblem, mtuProblem, newDeviceProblem } from "../model/validate.ts";
-import { fileSteps, isEnabled, planned, problem, runsAs, systemctl, tapOf, unitOf, unreadProblems } from "./tap-steps.ts";
+import { fileSteps, isEnabled, keepOffSteps, planned, problem, runsAs, systemctl, tapOf, unitOf, unreadProblems } from "./tap-steps.ts";
 
 /** What a person wishes of a device, in the words of the dialog. */
 export interface TapWish {
@@ -105,7 +105,10 @@ function made(after: Snapshot, wish: TapWish): boolean {
 export function planMakeTap(snapshot: Snapshot, wish: TapWish): Planned {
     return planned([...unreadProblems(snapshot), ...wishProblems(snapshot, wish)], () => ({
         title: msg("Create the TAP device $0", wish.name),
-        steps: [...writingSteps(snapshot, wish), ...makingStep([wish], true), ...makingStep([wish], false)],
+        steps: [
+            ...keepOffSteps(snapshot, [wish.name]), ...writingSteps(snapshot, wish),
+            ...makingStep([wish], true), ...makingStep([wish], false),
+        ],
         about: { device: wish.name },
         holds: after => made(after, wish),
     }));
@@ -145,6 +148,7 @@ export function planMakeSeries(snapshot: Snapshot, wish: TapWish, series: Series
     return planned([...unreadProblems(snapshot), ...problems], () => combined(
         msg("Create $0 TAP devices", String(wishes.length)),
         [
+            { title: msg("Create the devices"), steps: keepOffSteps(snapshot, wishes.map(({ name }) => name)), holds: () => true },
             ...wishes.map((each): Plan => ({
                 title: msg("Create the TAP device $0", each.name), steps: writingSteps(snapshot, each), holds: after => made(after, each),
             })),

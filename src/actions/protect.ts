@@ -21,7 +21,7 @@ import { settingsOf, withLength, withoutDefaults } from "../model/tap-settings.t
 import type { TapSettings } from "../model/tap-settings.ts";
 import { guestAddressProblem, guestsNaming, newDeviceProblem } from "../model/validate.ts";
 import { isAmbiguous, update } from "./edit-interface.ts";
-import { contentOf, fileSteps, systemctl, unitOf } from "./tap-steps.ts";
+import { contentOf, fileSteps, keepOffSteps, systemctl, unitOf } from "./tap-steps.ts";
 
 /** An interface of a guest's configured definition. */
 export interface ProtectTarget {
@@ -195,6 +195,7 @@ function ownSteps(snapshot: Snapshot, aim: Aim): Step[] {
     const path = tapFilePath(name);
     const says = link ? msg("Write down the device $0 as it runs now", name) : msg("Describe the device $0", name);
     return [
+        ...keepOffSteps(snapshot, [name]),
         ...contentOf(snapshot, path) === null ? fileSteps(snapshot, says, path, writeTapFile(tapSettings(snapshot, aim))) : [],
         {
             says: link ? msg("Make $0 at every boot from now on", name) : msg("Make the device $0, now and at every boot", name),

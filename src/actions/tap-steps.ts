@@ -2,6 +2,7 @@
 // Steps that the plans for TAP devices are made of.
 import { msg, type Message } from "../model/message.ts";
 import type { Command, Plan, Planned, Problem, Step } from "../model/plan.ts";
+import { networkdFile, networkdPath } from "../model/networkd-file.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { isTap, type TapDevice } from "../model/tap.ts";
 import { parseTapFile, tapFilePath, type TapFile } from "../model/tap-file.ts";
@@ -41,6 +42,33 @@ export function fileSteps(snapshot: Snapshot, says: Message, path: string, conte
         undo: { type: "file", path, content: before },
         shows: { before: before ?? "", after: content ?? "" },
     }];
+}
+
+/** systemd-networkd kept off these devices, where it runs: before they are made, since it looks at new links at once. */
+export function keepOffSteps(snapshot: Snapshot, names: readonly string[]): Step[] {
+    const missing = names.filter(name => contentOf(snapshot, networkdPath(name)) === null);
+    if (!networkdRuns(snapshot) || missing.length === 0)
+        return [];
+    return [
+        ...missing.flatMap(name =>
+            fileSteps(snapshot, msg("Keep systemd-networkd off $0 by $1", name, networkdPath(name)), networkdPath(name), networkdFile(name))),
+        reloadNetworkd(),
+    ];
+}
+
+/** What keeps systemd-networkd off a device is removed, after the device. */
+export function letGoSteps(snapshot: Snapshot, name: string): Step[] {
+    const steps = fileSteps(snapshot, msg("Remove $0", networkdPath(name)), networkdPath(name), null);
+    return steps.length > 0 && networkdRuns(snapshot) ? [...steps, reloadNetworkd()] : steps;
+}
+
+/** Also while it is being started or reloaded: that it has become active is announced by nothing that is watched. */
+export function networkdRuns(snapshot: Snapshot): boolean {
+    return !["inactive", "failed"].includes(valueOf(snapshot.services)?.get("systemd-networkd.service") ?? "inactive");
+}
+
+export function reloadNetworkd(): Step {
+    return { says: msg("Let systemd-networkd read its files again"), does: command(["networkctl", "reload"]), inert: true };
 }
 
 /** The device as it runs now; undefined where there is none of this name, or it is no TAP device. */

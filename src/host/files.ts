@@ -45,11 +45,18 @@ const CALLED = "/run/kvm-tap/guests";
 /** The directories of NetworkManager's profiles. They hold passwords: only the lines asked for below leave the host. */
 export const PROFILE_PLACES = ["/etc/NetworkManager/system-connections", "/run/NetworkManager/system-connections"] as const;
 
+/**
+ * What systemd-networkd does with each link, by index (sd-network.c sd_network_link_get_setup_state reads the same). Private to
+ * systemd: where it looks otherwise, nothing is said of it.
+ */
+export const NETWORKD_LINKS = "/run/systemd/netif/links";
+
 const FIND = [
-    "find", "/etc/systemd/system", HOOKS, STARTED, CALLED, ...PROFILE_PLACES, "-maxdepth", "2",
+    "find", "/etc/systemd/system", HOOKS, STARTED, CALLED, NETWORKD_LINKS, ...PROFILE_PLACES, "-maxdepth", "2",
     "(", "-path", "/etc/systemd/system/*.wants/kvm-tap*", "-o", "-path", `${HOOKS}/*`, "-o", "-path", STARTED, "-o", "-path", CALLED, ")",
     "-printf", "%m %T@ %C@ %p\\n", "-o",
-    "-name", "*.nmconnection", "-exec", "grep", "-sHE", "^(type|interface-name|autoconnect)=", "{}", "+",
+    "(", "-name", "*.nmconnection", "-o", "-path", `${NETWORKD_LINKS}/*`, ")",
+    "-exec", "grep", "-sHE", "^(type|interface-name|autoconnect|ADMIN_STATE|NETWORK_FILE)=", "{}", "+",
 ] as const;
 
 /** The lines of the command above. */
@@ -78,11 +85,25 @@ export function profilesIn(output: string): Map<string, Profile> {
     return profiles;
 }
 
-/** Enabled units of ours by name, the hook, and NetworkManager's profiles. */
+/** Links that systemd-networkd configures, by index, with its file for them; from the lines of the command above. */
+export function networkdIn(output: string): Map<number, string> {
+    const links = new Map<number, string>();
+    const files = new Map<number, string>();
+    for (const [, index, key, value = ""] of output.matchAll(/^\/run\/systemd\/netif\/links\/(\d+):([A-Z_]+)=(.*)$/gm)) {
+        if (key === "ADMIN_STATE" && !["unmanaged", "initialized", "linger"].includes(value))
+            links.set(Number(index), "");
+        if (key === "NETWORK_FILE")
+            files.set(Number(index), value);
+    }
+    return new Map([...links.keys()].map(index => [index, files.get(index) ?? ""]));
+}
+
+/** Enabled units of ours by name, the hook, NetworkManager's profiles and the links of systemd-networkd. */
 export interface Presence {
     enabled: ReadonlySet<string>;
     hook: HookState;
     profiles: ReadonlyMap<string, Profile>;
+    networkd: ReadonlyMap<number, string>;
 }
 
 export function presenceIn(output: string): Presence {
@@ -92,6 +113,7 @@ export function presenceIn(output: string): Presence {
         enabled: new Set(wanted.map(path => path.slice(path.lastIndexOf("/") + 1))),
         hook: hookState(entries),
         profiles: profilesIn(output),
+        networkd: networkdIn(output),
     };
 }
 

@@ -9,6 +9,11 @@ const OTHERS = [
     "ufw.service", "NetworkManager.service", "systemd-networkd.service", "networking.service",
 ] as const;
 
+/** Whether this is one of them, by its name. */
+export function isOther(unit: string): boolean {
+    return OTHERS.some(name => name === unit);
+}
+
 /** The answer of `systemctl list-units -o json`: ActiveState by unit. */
 export function activeUnitsIn(json: string): Map<string, string> {
     const units = new Map<string, string>();

@@ -2,10 +2,10 @@
 // The part of the snapshot that lies in files and in systemd: read again when a watched directory changes.
 import { msg } from "../model/message.ts";
 import { Coalesce } from "./coalesce.ts";
-import { PROFILE_PLACES, readFiles, readPresence, TEXT_PLACES, type Presence } from "./files.ts";
+import { NETWORKD_LINKS, PROFILE_PLACES, readFiles, readPresence, TEXT_PLACES, type Presence } from "./files.ts";
 import { failed, read, type Update } from "./reading.ts";
 import type { Machine } from "./run.ts";
-import { deviceUnits, readActiveUnits } from "./systemd.ts";
+import { deviceUnits, isOther, readActiveUnits } from "./systemd.ts";
 
 /** systemd keeps a link `invocation:UNIT` here for each unit that is active: made at a start, removed at a stop or failure. */
 const RUNNING_UNITS = "/run/systemd/units";
@@ -33,8 +33,9 @@ export class FileWatch {
                 void this.#presences.request();
                 void this.#units.request();
             })),
+            machine.watchDirectory(NETWORKD_LINKS, () => void this.#presences.request()),
             machine.watchDirectory(RUNNING_UNITS, path => {
-                if (path.includes("kvm-tap"))
+                if (path.includes("kvm-tap") || isOther(path.replace(/^.*:/, "")))
                     void this.#units.request();
             }),
         ];
@@ -76,12 +77,12 @@ export class FileWatch {
     async #readPresence() {
         try {
             this.#presence = await readPresence(this.machine);
-            const { enabled, hook, profiles } = this.#presence;
-            this.update({ enabled: read(enabled), hook: read(hook), profiles: read(profiles) });
+            const { enabled, hook, profiles, networkd } = this.#presence;
+            this.update({ enabled: read(enabled), hook: read(hook), profiles: read(profiles), networkd: read(networkd) });
             this.#tellUnits();
         } catch (error) {
             const reading = failed(error, FILES);
-            this.update({ enabled: reading, hook: reading, profiles: reading });
+            this.update({ enabled: reading, hook: reading, profiles: reading, networkd: reading });
         }
     }
 

@@ -94,6 +94,8 @@ export interface Snapshot {
     natTable: Reading<unknown>;
     /** Links that a NetworkManager profile makes or configures, by interface name: the profile's path and type. */
     profiles: Reading<ReadonlyMap<string, Profile>>;
+    /** Links that systemd-networkd configures, by index: the `.network` file by which it does ("" where it names none). */
+    networkd: Reading<ReadonlyMap<number, string>>;
     /** Who has a TUN/TAP device open, by device. Read only for those who ask (`HostWatch.show`). */
     holders: Reading<ReadonlyMap<string, readonly Holder[]>>;
     hook: Reading<HookState>;
@@ -113,5 +115,6 @@ export const NOTHING_READ: Snapshot = {
     access: "unknown",
     streams: { libvirt: LIVE, network: LIVE, nat: LIVE, history: LIVE },
     libvirt: READING, guests: READING, links: READING, addresses: READING, routes: READING, units: READING, services: READING,
-    enabled: READING, files: READING, natTable: READING, profiles: READING, holders: READING, hook: READING, history: READING,
+    enabled: READING, files: READING, natTable: READING, profiles: READING, networkd: READING,
+    holders: READING, hook: READING, history: READING,
 };

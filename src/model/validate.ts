@@ -4,7 +4,7 @@ import ipaddr from "ipaddr.js";
 import type { Guest } from "./guest.ts";
 import { msg, type Message } from "./message.ts";
 import { deviceNameProblem } from "./names.ts";
-import { formatPrefix, overlaps, parseAddress, parsePrefix, type Prefix } from "./nat-address.ts";
+import { formatPrefix, networkOf, overlaps, parseAddress, parsePrefix, type Prefix } from "./nat-address.ts";
 import { valueOf, type Snapshot } from "./snapshot.ts";
 import type { Link } from "./tap.ts";
 import { isTap } from "./tap.ts";
@@ -83,7 +83,7 @@ export function guestAddressProblem(text: string, snapshot: Snapshot, device: st
     const network = hostNetworks(snapshot).find(item => overlaps(item.prefix, prefix));
     if (network)
         return msg("$0 lies in the network $1 of $2: the host looks for it there. Enter an address of another network.",
-            address, formatPrefix(network.prefix), network.link);
+            address, formatPrefix(networkOf(network.prefix)), network.link);
     return undefined;
 }
 

@@ -41,7 +41,8 @@ export function withTaps(second: number): Snapshot {
         files: read(new Map(files.map(([path, content]) => [path, { path, content }]))),
         enabled: read(new Set(ours.map(name => `kvm-tap@${name}.service`))),
         units: read(new Map(ours.map(name => [name, { name, enabled: true, active: name === "cocytus0" ? "failed" : "active" }]))),
-        profiles: read(new Map()),
+        profiles: read(new Map()), networkd: read(new Map()),
+        services: read(new Map([["systemd-networkd.service", "active"]])),
         holders: read(new Map(["styx0", "tartarus0", "lethe0"].map((name, index) =>
             [name, [{ pid: 4711 + index, program: "qemu-system-x86_64" }]]))),
     };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The life of TAP devices through the page's own planners and executor on real hosts.
 import { planMakeSeries, planMakeTap, type TapWish } from "../../src/actions/make-tap.ts";
-import { planClear, planDeleteTap, findOrphans } from "../../src/actions/delete-tap.ts";
+import { planDeleteTap, findOrphans } from "../../src/actions/delete-tap.ts";
 import { planAdopt, planApplyFile, planAtBoot, planBringBack, planEditTap, planSetUp, planTakeOver } from "../../src/actions/edit-tap.ts";
+import { planDeleteWith } from "../../src/actions/hand-over-tap.ts";
 import { fileOf, runningSettings } from "../../src/actions/tap-steps.ts";
 import { bootProvider } from "../../src/model/boot-provider.ts";
 import type { Planned } from "../../src/model/plan.ts";
@@ -15,6 +16,7 @@ import { defineGuest, ethernet } from "../lab/guest.ts";
 import { startHost, type TestHost } from "../lab/host.ts";
 import { eachRelease } from "../lab/releases.ts";
 import { hostFiles } from "./host-files.ts";
+import { factsOf } from "./tap-facts.ts";
 import { given, watching, type Watching } from "./watching.ts";
 
 function wish(name: string, more: Partial<TapWish> = {}): TapWish {
@@ -48,17 +50,31 @@ await eachRelease(release => {
         await host.reboot();
         seen = await watching(host);
     };
-    /** All that ip tells of a device, without what a new one cannot have: index, counters and a random MAC address. */
-    const facts = async (name: string) => {
-        const read = async (...words: string[]) => JSON.parse(await host.run(["ip", "-d", "-j", ...words])) as Record<string, unknown>[];
-        const [link] = await read("link", "show", "dev", name);
-        const [addresses] = await read("address", "show", "dev", name);
+    const facts = (name: string) => factsOf(host, name);
+    /** What the page reads of a device, in the words of `ip -d -j`, which it must equal. */
+    const shown = (name: string) => {
+        const now = seen.snapshot(), link = tap(name);
+        if (!link)
+            throw new Error(`${name} is not there`);
+        const { tun, mac, mtu, up, addrGenMode } = link;
         return {
-            link: { ...link, ifindex: 0, address: "" },
-            addresses: (addresses?.["addr_info"] as object[] | undefined) ?? [],
-            routes: [...await read("route", "show", "table", "all", "dev", name), ...await read("-6", "route", "show", "dev", name)],
-            sysctls: await host.run(["sh", "-c", `cat /proc/sys/net/ipv4/conf/${name}/forwarding /proc/sys/net/ipv4/conf/${name}/rp_filter \
-                /proc/sys/net/ipv4/conf/${name}/send_redirects /proc/sys/net/ipv6/conf/${name}/accept_ra`]),
+            mac, mtu, up, mode: addrGenMode, persist: tun.persistent, queues: tun.multiQueue, owner: tun.owner ?? "", group: tun.group ?? "",
+            addresses: (given(now.addresses).get(name) ?? []).map(({ address, prefix }) => `${address}/${prefix}`).sort(),
+            routes: given(now.routes).filter(({ device }) => device === name)
+                .map(({ destination, gateway = "", table }) => [destination, gateway, table].join(" ")).sort(),
+        };
+    };
+    const asIp = async (name: string) => {
+        const { link, addresses, routes } = await factsOf(host, name, { mac: true });
+        const { address, mtu, flags, inet6_addr_gen_mode: mode, linkinfo: { info_data: tun } } = link as {
+            address: string; mtu: number; flags: string[]; inet6_addr_gen_mode: string;
+            linkinfo: { info_data: { persist: boolean; multi_queue: boolean; user?: string; group?: string } };
+        };
+        return {
+            mac: address, mtu, up: flags.includes("UP"), mode, persist: tun.persist, queues: tun.multi_queue, owner: tun.user ?? "", group: tun.group ?? "",
+            addresses: (addresses as { local: string; prefixlen: number }[]).map(({ local, prefixlen }) => `${local}/${prefixlen}`).sort(),
+            routes: (routes as { dst: string; gateway?: string; table?: string }[])
+                .map(({ dst, gateway = "", table = "main" }) => [dst, gateway, table].join(" ")).sort(),
         };
     };
 
@@ -68,7 +84,12 @@ await eachRelease(release => {
         ["mq.dev", { multiQueue: true, guestAddresses: ["10.0.2.2"], owner: "libvirt-qemu", group: "kvm" }],
         ["full_1", {
             guestAddresses: ["10.0.3.2"], mtu: 1400, mac: "02:11:22:33:44:55", description: "a router's device",
-            routes: [{ destination: "192.168.7.0/24", via: "10.0.3.2" }],
+            routes: [{ destination: "192.168.7.0/24", via: "10.0.3.2" }, { destination: "192.168.8.0/24", via: "10.0.3.2", metric: 7, table: "100" }],
+            sysctls: new Map([...defaultSysctls("full_1", false), ["net/ipv4/conf/full_1/proxy_arp", "1"]]),
+        }],
+        ["six-only", {
+            gateways: ["fe80::1/64", "2001:db8:6::1/64"], guestAddresses: ["2001:db8:7::2", "2001:db8:7::3"], owner: "0", group: "1000",
+            routes: [{ destination: "2001:db8:8::/48", via: "2001:db8:6::2" }], sysctls: defaultSysctls("six-only", true),
         }],
     ];
 
@@ -76,11 +97,14 @@ await eachRelease(release => {
         for (const [name, more] of options)
             expect([name, await seen.run(now => planMakeTap(now, wish(name, more)))]).toEqual([name, expect.objectContaining(done)]);
         const before = new Map<string, unknown>();
-        for (const [name] of options)
+        for (const [name] of options) {
             before.set(name, await facts(name));
+            expect([name, shown(name)]).toEqual([name, await asIp(name)]);
+        }
         await reboot();
         for (const [name] of options) {
             expect([name, await facts(name)]).toEqual([name, before.get(name)]);
+            expect([name, shown(name)]).toEqual([name, await asIp(name)]);
             expect(drift(name)).toEqual([]);
             expect(bootProvider(seen.snapshot(), name, tap(name))).toMatchObject({ by: "kvm-tap" });
         }
@@ -96,7 +120,7 @@ await eachRelease(release => {
         expect(tap("simple")).toMatchObject({ index, mtu: 1420 });
         expect(drift("simple")).toEqual([]);
         const edited = await facts("simple");
-        expect(edited.sysctls).toMatch(/^1\n2\n/);
+        expect(edited.sysctls).toMatch(/rp_filter:2/);
         await reboot();
         expect(await facts("simple")).toEqual(edited);
         if (changed.state !== "done" || !changed.undo)
@@ -104,6 +128,39 @@ await eachRelease(release => {
         const { undo } = changed;
         expect(await seen.run(() => ({ plan: undo }))).toMatchObject({ state: "done" });
         expect(await facts("simple")).toEqual(before);
+    });
+
+    test("every option is changed, one after the other, and all are there after a reboot; not at boot means gone", async () => {
+        let now = wish("six-only", options.find(([name]) => name === "six-only")?.[1]);
+        const index = tap("six-only")?.index;
+        const changes: Partial<TapWish>[] = [
+            { description: "for styx" }, { mtu: 1300 }, { mac: "02:11:22:33:44:66" }, { gateways: ["fe80::1/64", "2001:db8:6::9/64"] },
+            { guestAddresses: ["2001:db8:7::3", "10.0.6.6"] }, { routes: [{ destination: "2001:db8:9::/48", via: "2001:db8:6::2", metric: 50 }] },
+            { sysctls: new Map([...defaultSysctls("six-only", true), ["net/ipv6/conf/six-only/accept_ra", "2"]]) },
+        ];
+        for (const change of changes) {
+            now = { ...now, ...change };
+            expect([change, await seen.run(at => planEditTap(at, now))]).toEqual([change, expect.objectContaining(done)]);
+            expect([change, drift("six-only"), shown("six-only")]).toEqual([change, [], await asIp("six-only")]);
+        }
+        expect(tap("six-only")?.index).toBe(index);
+        for (const change of [{ owner: "libvirt-qemu" }, { group: "kvm" }, { multiQueue: true }, { multiQueue: false, owner: "root" }]) {
+            now = { ...now, ...change };
+            expect([change, await seen.run(at => planEditTap(at, now))]).toEqual([change, expect.objectContaining(done)]);
+            expect([change, drift("six-only"), shown("six-only")]).toEqual([change, [], await asIp("six-only")]);
+        }
+        expect(tap("six-only")?.index).not.toBe(index);
+        const before = await facts("six-only");
+        expect(before.sysctls).toMatch(/six-only\/accept_ra:2/);
+        const still = wish("mq.dev", { ...options.find(([name]) => name === "mq.dev")?.[1], atBoot: false });
+        expect(await seen.run(at => planEditTap(at, still))).toMatchObject(done);
+        expect(tap("mq.dev")).toBeDefined();
+        await reboot();
+        expect(await facts("six-only")).toEqual(before);
+        expect(shown("six-only")).toEqual(await asIp("six-only"));
+        expect(fileOf(seen.snapshot(), "six-only")?.settings.description).toBe("for styx");
+        expect(tap("mq.dev")).toBeUndefined();
+        expect(await seen.run(at => planBringBack(at, "mq.dev"))).toMatchObject(done);
     });
 
     test("multi-queue is changed by a new device, and refused while a guest runs", async () => {
@@ -129,8 +186,10 @@ await eachRelease(release => {
         expect(tap("byhand")?.index).toBe(index);
         const before = await facts("byhand");
         const mac = tap("byhand")?.mac;
+        expect(shown("byhand")).toEqual(await asIp("byhand"));
         await reboot();
         expect({ ...await facts("byhand"), sysctls: "" }).toEqual({ ...before, sysctls: "" });
+        expect(shown("byhand")).toEqual(await asIp("byhand"));
         expect(tap("byhand")?.mac).toBe(mac);
     });
 
@@ -192,7 +251,7 @@ await eachRelease(release => {
         const orphans = (now: Snapshot) => findOrphans(now).map(({ kind, device }) => `${kind} ${device}`);
         await seen.until("the orphans", now => ["unused stray", "unused web8", "unit ghost", "sysctl old"].every(item => orphans(now).includes(item)));
         const devices = [...new Set(findOrphans(seen.snapshot()).map(({ device }) => device))];
-        expect(await seen.run(now => planClear(now, devices))).toMatchObject(done);
+        expect(await seen.run(now => planDeleteWith(now, devices, {}))).toMatchObject(done);
         const left = await host.sh("ls /etc/kvm-tap; ls /etc/sysctl.d | grep kvm-tap || true; ls /etc/systemd/system/*.wants | grep kvm-tap@ || true; ip -br link show type tun");
         expect(left.trim()).toBe("");
         expect(findOrphans(seen.snapshot())).toEqual([]);

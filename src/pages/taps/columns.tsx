@@ -87,6 +87,7 @@ export function warningText(warning: Warning): string {
     case "drift": return _("Differs from its file");
     case "not-at-boot": return _("Gone after a reboot");
     case "down": return _("Down");
+    case "networkd": return _("systemd-networkd takes it, too");
     case "shared": return _("Named by several guests");
     case "leftover": return _("Left over");
     case "unused": return _("Named by no guest");
@@ -100,6 +101,7 @@ export function warningReason(warning: Warning): string {
     case "drift": return _("Somebody changed the device or its file by hand. Take over what runs, or apply the file.");
     case "not-at-boot": return _("It was made by hand and is written down nowhere. Take it over, and it is made at every boot.");
     case "down": return _("A guest uses it, but the host has set it down: no packet passes.");
+    case "networkd": return _("systemd-networkd configures this device as well: when it is restarted, it removes the addresses and routes that it did not set. Keep it off from the menu of the row.");
     case "shared": return _("Several definitions name it: only one of these guests can run at a time.");
     case "leftover": return _("A unit or kernel settings of a device that is not written down any more. Delete them from the menu of the row.");
     case "unused": return _("No definition of a guest names it. It may be left over from a guest that was removed or renamed.");
@@ -107,7 +109,8 @@ export function warningReason(warning: Warning): string {
 }
 
 export const warningKinds: Record<Warning, StatusKind> = {
-    missing: "danger", failed: "danger", drift: "warning", "not-at-boot": "warning", down: "warning", shared: "warning", leftover: "info",
+    missing: "danger", failed: "danger", drift: "warning", "not-at-boot": "warning", down: "warning", networkd: "warning", shared: "warning",
+    leftover: "info",
     unused: "info",
 };
 
@@ -122,7 +125,7 @@ function WarningCell({ row: { warnings } }: { row: TapRow }) {
     );
 }
 
-const order: readonly Warning[] = ["missing", "failed", "drift", "not-at-boot", "down", "shared", "leftover", "unused"];
+const order: readonly Warning[] = ["missing", "failed", "drift", "not-at-boot", "down", "networkd", "shared", "leftover", "unused"];
 const worst = ({ warnings: [first] }: TapRow) => first === undefined ? order.length : order.indexOf(first);
 
 export const tapColumns = (): readonly Column<TapRow>[] => [

@@ -2,33 +2,25 @@
 // What is done with devices that are there, written down, or left behind.
 import { Checkbox } from "@patternfly/react-core/dist/dynamic/components/Checkbox";
 import { useMemo, useState } from "react";
-import { planClear, planDeleteTap } from "../../actions/delete-tap.ts";
-import { planRemoveInterface } from "../../actions/edit-interface.ts";
-import { planAdopt, planApplyFile, planAtBoot, planBringBack, planSetUp, planTakeOver } from "../../actions/edit-tap.ts";
-import { planRemoveMappings } from "../../actions/map-address.ts";
+import { planAdopt, planApplyFile, planAtBoot, planBringBack, planKeepOff, planSetUp, planTakeOver } from "../../actions/edit-tap.ts";
+import { namedBy, planDeleteWith, together } from "../../actions/hand-over-tap.ts";
 import { fileOf, runningSettings } from "../../actions/tap-steps.ts";
-import { pairInterfaces, type Guest, type InterfacePair } from "../../model/guest.ts";
 import { msg } from "../../model/message.ts";
-import { currentState, natReading } from "../../model/nat-reading.ts";
-import { mappingKey } from "../../model/nat.ts";
-import { parsePrefix } from "../../model/nat-address.ts";
-import { combined, type Plan, type Planned } from "../../model/plan.ts";
 import type { Snapshot } from "../../model/snapshot.ts";
 import { writeTapFile } from "../../model/tap-file.ts";
 import { takenOver } from "../../model/tap-settings.ts";
-import { guestsNaming } from "../../model/validate.ts";
-import { Confirm } from "../../ui/confirm.tsx";
 import { Difference } from "../../ui/difference.tsx";
 import { SelectField } from "../../ui/fields.tsx";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { _, format, plural } from "../../ui/translate.ts";
+import { GiveDialog, OwnDeviceDialog } from "./hand-over.tsx";
 import { CreateSeriesDialog, CreateTapDialog, EditTapDialog } from "./tap-dialog.tsx";
 
 export type Open =
     | { dialog: "create" | "series" }
-    | { dialog: "edit" | "delete" | "adopt" | "bring-back" | "drift" | "up" | "down" | "at-boot" | "not-at-boot"; name: string }
-    | { dialog: "clear" | "bring-back-all" | "adopt-all"; names: readonly string[] };
+    | { dialog: "edit" | "give" | "own" | "adopt" | "bring-back" | "drift" | "up" | "down" | "at-boot" | "not-at-boot" | "keep-off"; name: string }
+    | { dialog: "delete" | "bring-back-all" | "adopt-all"; names: readonly string[] };
 
 /** The one dialog that is open. */
 export function TapDialogs({ open, onClose }: { open: Open | undefined; onClose(): void }) {
@@ -38,16 +30,17 @@ export function TapDialogs({ open, onClose }: { open: Open | undefined; onClose(
     case "create": return <CreateTapDialog onClose={onClose} />;
     case "series": return <CreateSeriesDialog onClose={onClose} />;
     case "edit": return <EditTapDialog name={open.name} onClose={onClose} />;
-    case "delete": return <DeleteDialog name={open.name} onClose={onClose} />;
+    case "delete": return <DeleteDialog names={open.names} onClose={onClose} />;
+    case "give": return <GiveDialog name={open.name} onClose={onClose} />;
+    case "own": return <OwnDeviceDialog name={open.name} onClose={onClose} />;
     case "drift": return <DriftDialog name={open.name} onClose={onClose} />;
-    case "clear": return <ClearDialog names={open.names} onClose={onClose} />;
     case "bring-back-all":
     case "adopt-all": return <ManyDialog kind={open.dialog} names={open.names} onClose={onClose} />;
     default: return <SimpleDialog kind={open.dialog} name={open.name} onClose={onClose} />;
     }
 }
 
-type Simple = "adopt" | "bring-back" | "up" | "down" | "at-boot" | "not-at-boot";
+type Simple = "adopt" | "bring-back" | "up" | "down" | "at-boot" | "not-at-boot" | "keep-off";
 
 function simple(kind: Simple, name: string) {
     switch (kind) {
@@ -72,6 +65,11 @@ function simple(kind: Simple, name: string) {
         title: format(_("Make $0 at every boot"), name), action: _("Make at boot"), done: format(_("$0 is made at every boot"), name),
         says: _("The device is made before libvirt starts."), plan: (snapshot: Snapshot) => planAtBoot(snapshot, name, true),
     };
+    case "keep-off": return {
+        title: format(_("Keep systemd-networkd off $0"), name), action: _("Keep off"), done: format(_("systemd-networkd leaves $0 alone"), name),
+        says: _("A file tells systemd-networkd that this device is not its own. The device is not touched: a guest on it stays connected."),
+        plan: (snapshot: Snapshot) => planKeepOff(snapshot, name),
+    };
     case "not-at-boot": return {
         title: format(_("Make $0 no longer at boot"), name), action: _("No longer at boot"), done: format(_("$0 is no longer made at boot"), name),
         says: _("It stays as it is now. After the next reboot guests that need it do not start."),
@@ -86,12 +84,6 @@ function SimpleDialog({ kind, name, onClose }: { kind: Simple; name: string; onC
     return (
         <PlanDialog title={title} action={action} done={done} says={says} planned={plan(snapshot)} onClose={onClose} danger={kind === "down"} />
     );
-}
-
-/** One plan of several; what is wrong with any of them stands for all. */
-function together(plans: readonly Planned[], title: Plan["title"]): Planned {
-    const problems = plans.flatMap(planned => "problems" in planned ? planned.problems.map(({ says }) => ({ says })) : []);
-    return problems.length > 0 ? { problems } : { plan: combined(title, plans.flatMap(planned => "plan" in planned ? [planned.plan] : [])) };
 }
 
 function ManyDialog({ kind, names, onClose }: { kind: "bring-back-all" | "adopt-all"; names: readonly string[]; onClose(): void }) {
@@ -116,53 +108,35 @@ function ManyDialog({ kind, names, onClose }: { kind: "bring-back-all" | "adopt-
         );
 }
 
-/** Interfaces whose definitions name the device. */
-function naming(snapshot: Snapshot, name: string): { guest: Guest; pair: InterfacePair }[] {
-    return guestsNaming(snapshot, name).flatMap(guest => pairInterfaces(guest)
-        .filter(pair => pair.configured?.target === name).map(pair => ({ guest, pair })));
-}
-
-/** Public addresses mapped to a guest address that is routed over the device. */
-function mappedOver(snapshot: Snapshot, name: string): string[] {
-    const reading = natReading(snapshot);
-    const settings = runningSettings(snapshot, name) ?? fileOf(snapshot, name)?.settings;
-    const guests = new Set((settings?.routes ?? []).map(route => parsePrefix(route.destination)?.address));
-    return reading.state === "read"
-        ? currentState(reading.value).mappings.filter(mapping => guests.has(mapping.guest.address)).map(mappingKey)
-        : [];
-}
-
-/** Takes definitions and mappings that name the device along only if asked. */
-function DeleteDialog({ name, onClose }: { name: string; onClose(): void }) {
+/** Takes definitions and mappings that name the devices along only if asked. */
+function DeleteDialog({ names, onClose }: { names: readonly string[]; onClose(): void }) {
     const snapshot = useSnapshot();
     const [along, setAlong] = useState({ interfaces: false, mappings: false });
-    const interfaces = naming(snapshot, name);
-    const mappings = mappedOver(snapshot, name);
-    const planned = useMemo(() => {
-        const first = along.interfaces
-            ? naming(snapshot, name).map(({ guest: { uuid }, pair }) =>
-                planRemoveInterface(snapshot, { uuid, opened: pair, config: true, live: false }))
-            : [];
-        const mapped = mappedOver(snapshot, name);
-        const second = along.mappings && mapped.length > 0 ? [planRemoveMappings(snapshot, mapped)] : [];
-        const all = [...first, ...second, planDeleteTap(snapshot, name)];
-        return all.length === 1 ? planDeleteTap(snapshot, name) : together(all, msg("Delete the TAP device $0", name));
-    }, [snapshot, name, along]);
+    const naming = names.map(name => namedBy(snapshot, name));
+    const guests = naming.flatMap(({ interfaces }) => interfaces.map(({ guest }) => guest.name));
+    const mappings = naming.flatMap(each => each.mappings);
+    const inNat = naming.some(each => each.inNat);
+    const planned = useMemo(() => planDeleteWith(snapshot, names, along), [snapshot, names, along]);
+    const [only = ""] = names;
     return (
         <PlanDialog
-            title={format(_("Delete $0?"), name)} action={_("Delete")} done={format(_("$0 was deleted"), name)} planned={planned} onClose={onClose} danger
-            says={_("The device goes with its addresses, its routes and what is written down of it.")}
+            title={names.length === 1 ? format(_("Delete $0?"), only) : plural("Delete $0 device and what is left of it?", "Delete $0 devices and what is left of them?", names.length)}
+            action={_("Delete")} done={names.length === 1 ? format(_("$0 was deleted"), only) : _("The devices were deleted")}
+            planned={planned} onClose={onClose} danger
+            says={names.length === 1 ? _("The device goes with its addresses, its routes and what is written down of it.") : names.join(", ")}
         >
-            {interfaces.length > 0 && (
+            {guests.length > 0 && (
                 <Checkbox
                     id="delete-interfaces" isChecked={along.interfaces} onChange={(_event, on) => setAlong({ ...along, interfaces: on })}
-                    label={format(_("Remove the interface from the definition of $0, too"), interfaces.map(({ guest }) => guest.name).join(", "))}
+                    label={format(_("Remove the interface from the definition of $0, too"), guests.join(", "))}
                 />
             )}
-            {mappings.length > 0 && (
+            {(mappings.length > 0 || inNat) && (
                 <Checkbox
                     id="delete-mappings" isChecked={along.mappings} onChange={(_event, on) => setAlong({ ...along, mappings: on })}
-                    label={format(_("Remove what maps to it, too: $0"), mappings.join(", "))}
+                    label={mappings.length > 0
+                        ? format(_("Remove what maps to it, too: $0"), mappings.join(", "))
+                        : _("Remove it from the devices of 1:1 NAT, too")}
                 />
             )}
         </PlanDialog>
@@ -200,18 +174,5 @@ export function DriftView({ name }: { name: string }) {
             <p className="kt-subtle">{_("− only in the file, + only in the running device")}</p>
             <Difference before={writeTapFile(file.settings)} after={writeTapFile(takenOver(file.settings, running))} label={_("File and running device")} />
         </div>
-    );
-}
-
-function ClearDialog({ names, onClose }: { names: readonly string[]; onClose(): void }) {
-    const snapshot = useSnapshot();
-    const planned = useMemo(() => planClear(snapshot, names), [snapshot, names]);
-    return (
-        <Confirm
-            title={plural("Delete $0 device and what is left of it?", "Delete $0 devices and what is left of them?", names.length)}
-            action={_("Delete")} done={_("The devices were deleted")} planned={planned} onClose={onClose}
-        >
-            {names.join(", ")}
-        </Confirm>
     );
 }

@@ -44,11 +44,14 @@ function actionsFor(row: TapRow, open: (dialog: Open) => void): readonly Action[
     return [
         ...!there && written ? [action(_("Bring back…"), { dialog: "bring-back", name })] : [],
         ...warnings.includes("drift") ? [action(_("Make device and file agree…"), { dialog: "drift", name })] : [],
+        ...warnings.includes("networkd") ? [action(_("Keep systemd-networkd off…"), { dialog: "keep-off", name })] : [],
         ...there && !written ? [action(_("Take over…"), { dialog: "adopt", name }, persistent ? {} : { why: _("It is not persistent: it goes with the program that has it open.") })] : [],
+        ...warnings.includes("unused") ? [action(_("Give to a guest…"), { dialog: "give", name })] : [],
+        ...warnings.includes("shared") ? [action(_("A device of its own for one of the guests…"), { dialog: "own", name })] : [],
         ...there || written ? [action(_("Change…"), { dialog: "edit", name })] : [],
         ...there ? [up ? action(_("Set down…"), { dialog: "down", name }) : action(_("Set up…"), { dialog: "up", name })] : [],
         ...written ? [enabled ? action(_("No longer at boot…"), { dialog: "not-at-boot", name }) : action(_("Make at every boot…"), { dialog: "at-boot", name })] : [],
-        action(_("Delete…"), there || written ? { dialog: "delete", name } : { dialog: "clear", names: [name] }, {
+        action(_("Delete…"), { dialog: "delete", names: [name] }, {
             danger: true, apart: true, ...carrier && { why: _("Something is attached: shut the guest down first.") },
         }),
     ];
@@ -62,7 +65,7 @@ function bulkFor(rows: readonly TapRow[], open: (dialog: Open) => void): readonl
     return [
         ...missing.length > 0 ? [{ label: _("Bring back the missing ones…"), changes: true, run: () => open({ dialog: "bring-back-all", names: missing }) }] : [],
         ...foreign.length > 0 ? [{ label: _("Take over…"), changes: true, run: () => open({ dialog: "adopt-all", names: foreign }) }] : [],
-        ...free.length > 0 ? [{ label: _("Delete…"), changes: true, danger: true, run: () => open({ dialog: "clear", names: free }) }] : [],
+        ...free.length > 0 ? [{ label: _("Delete…"), changes: true, danger: true, run: () => open({ dialog: "delete", names: free }) }] : [],
     ];
 }
 

@@ -6,11 +6,12 @@ import { bootProvider, type BootProvider } from "../../model/boot-provider.ts";
 import { valueOf, type DeviceUnit, type Reading, type Snapshot } from "../../model/snapshot.ts";
 import type { Guest } from "../../model/guest.ts";
 import { isTap, type Holder, type TapDevice } from "../../model/tap.ts";
+import { deviceOfNetworkdPath } from "../../model/networkd-file.ts";
 import { deviceOfPath } from "../../model/tap-file.ts";
 import { driftOf, routeWords, shortly } from "../../model/tap-settings.ts";
 import { guestsNaming } from "../../model/validate.ts";
 
-export type Warning = "missing" | "failed" | "drift" | "not-at-boot" | "unused" | "shared" | "down" | "leftover";
+export type Warning = "missing" | "failed" | "drift" | "not-at-boot" | "unused" | "shared" | "down" | "leftover" | "networkd";
 
 export interface TapRow {
     name: string;
@@ -65,7 +66,7 @@ function grouped<T>(items: Iterable<T>, keys: (item: T) => Iterable<string>): Ma
 /** The snapshot with only what concerns one device, so that 1,000 rows do not each look through everything of all. */
 function narrowed(snapshot: Snapshot): (name: string) => Snapshot {
     const files = [...valueOf(snapshot.files)?.values() ?? []];
-    const shared = files.filter(({ path }) => !deviceOfPath(path) && !path.startsWith("/etc/sysctl.d/"));
+    const shared = files.filter(({ path }) => !deviceOfPath(path) && !deviceOfNetworkdPath(path) && !path.startsWith("/etc/sysctl.d/"));
     const own = new Map(files.map(file => [deviceOfPath(file.path), file]));
     const links = grouped(valueOf(snapshot.links) ?? [], link => [link.name]);
     const routes = grouped(valueOf(snapshot.routes) ?? [], route => route.device === undefined ? [] : [route.device]);
@@ -110,6 +111,7 @@ export function holderWords({ pid, program }: Holder): string {
 
 /** Worst first. */
 function warningsOf(snapshot: Snapshot, row: Omit<TapRow, "warnings">, unit: DeviceUnit | undefined, orphans: readonly Orphan[]): Warning[] {
+    const networkd = valueOf(snapshot.networkd)?.get(valueOf(snapshot.links)?.find(link => link.name === row.name)?.index ?? -1);
     const is = (kind: Orphan["kind"]) => orphans.some(orphan => orphan.kind === kind);
     const all: [boolean, Warning][] = [
         [!row.there && row.written, "missing"],
@@ -117,8 +119,9 @@ function warningsOf(snapshot: Snapshot, row: Omit<TapRow, "warnings">, unit: Dev
         [hasDrift(snapshot, row.name), "drift"],
         [row.there && row.persistent && row.boot === "nothing", "not-at-boot"],
         [row.there && !row.up && row.guests.length > 0, "down"],
+        [row.written && networkd !== undefined, "networkd"],
         [is("shared"), "shared"],
-        [is("unit") || is("sysctl"), "leftover"],
+        [is("unit") || is("sysctl") || is("networkd"), "leftover"],
         [is("unused"), "unused"],
     ];
     return all.filter(([applies]) => applies).map(([, warning]) => warning);

@@ -48,6 +48,8 @@ const host = ({ guests, links = [], enabled = [], files = {}, libvirt = {}, hook
     units: read(new Map(enabled.map(name => [name, { name, enabled: true, active: "active" }]))),
     enabled: read(new Set(enabled.map(name => `kvm-tap@${name}.service`))),
     files: read(new Map(Object.entries(files).map(([path, content]) => [path, { path, content }]))),
+    // Networkd runs where it makes devices.
+    services: read(new Map(Object.keys(files).filter(path => path.endsWith(".netdev")).map(() => ["systemd-networkd.service", "active"]))),
     profiles: read(new Map()), hook: read({ installed: true, inEffect: hook }),
 });
 
@@ -86,6 +88,9 @@ describe("planProtect", () => {
         ["by systemd-networkd", {
             guests: [guest("g", [t0])], links: [tap("t0")], files: { "/etc/systemd/network/t.netdev": "[NetDev]\nName=t0\nKind=tap\n" },
         }, [redefine], /made at boot by networkd \(\/etc\/systemd\/network\/t.netdev\)/],
+        ["systemd-networkd runs, and makes others", {
+            guests: [guest("g", [t0])], links: [tap("t0")], files: { "/etc/systemd/network/t.netdev": "[NetDev]\nName=t1\nKind=tap\n" },
+        }, ["write /etc/systemd/network/00-kvm-tap-t0.network", "networkctl reload", file, enable, redefine]],
         ["queues on a single-queue device", { guests: [guest("g", [{ ...t0, queues: 4 }])], links: [tap("t0")] }, [file, enable, redefine], /gets one queue/],
         ["no queues on a multi-queue device", { guests: [guest("g", [t0])], links: [tap("t0", { multiQueue: true })] },
             [file, enable, `${redefine}<driver queues='2'/>`], /gets two queues/],

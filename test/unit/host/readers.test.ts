@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The readers against what the tools really print.
-import { entriesIn, filesIn, holdersIn, presenceIn, profilesIn } from "../../../src/host/files.ts";
+import { entriesIn, filesIn, holdersIn, networkdIn, presenceIn, profilesIn } from "../../../src/host/files.ts";
 import { entryIn } from "../../../src/host/history.ts";
 import { addressesOf, deviceIn, ipGrammar, isGone, linkOf, objectsIn, routeOf } from "../../../src/host/ip.ts";
 import { concernsTable, nftGrammar, tableIn } from "../../../src/host/nft.ts";
@@ -189,6 +189,13 @@ describe("files", () => {
         expect([...profilesIn(output)]).toEqual([
             ["nm0", { path: "/etc/NetworkManager/system-connections/my tap.nmconnection", type: "tun", autoconnect: false }],
         ]);
+    });
+
+    it("tell which links systemd-networkd configures, and by which file", () => {
+        const lines = ["1:ADMIN_STATE=unmanaged", "3:ADMIN_STATE=configured", "3:NETWORK_FILE=/etc/systemd/network/90-all.network",
+            "17:ADMIN_STATE=configuring", "4:ADMIN_STATE=pending", "4:NETWORK_FILE=/x.network", "5:NETWORK_FILE=/y.network"];
+        expect([...networkdIn(lines.map(line => `/run/systemd/netif/links/${line}\n`).join(""))]).toEqual(
+            [[3, "/etc/systemd/network/90-all.network"], [17, ""], [4, "/x.network"]]);
     });
 
     const ours = "/etc/libvirt/hooks/qemu.d/50-kvm-tap", pid = "/run/libvirt/qemu/driver.pid";
