@@ -5,7 +5,7 @@ import type { Plan, Planned, Problem, Step } from "../model/plan.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { editSysctls, parseSysctls, sysctlFilePath, type Sysctls } from "../model/sysctl-file.ts";
 import { editTapFile, tapFilePath, writeTapFile } from "../model/tap-file.ts";
-import { changeCommands, needsNewDevice, takenOver, withoutDefaults, type TapSettings } from "../model/tap-settings.ts";
+import { changeCommands, needsNewDevice, routeWords, takenOver, withoutDefaults, type TapSettings } from "../model/tap-settings.ts";
 import { guestsRunningOn } from "../model/validate.ts";
 import { settingsFor, wishProblems, type TapWish } from "./make-tap.ts";
 import {
@@ -98,7 +98,9 @@ function runningSteps(running: TapSettings, after: TapSettings): Step[] {
 
 /** Half of a change may be there when it fails: what is already as it was refuses to be taken back, which is no failure. */
 function inverse(running: TapSettings, after: TapSettings): string[] {
-    return changeCommands({ ...running, ...after }, running);
+    const changed = { ...running, ...after };
+    const forgotten = after.up === false ? { routes: [], addresses: changed.addresses.filter(address => !address.includes(":")) } : {};
+    return changeCommands({ ...changed, ...forgotten }, running);
 }
 
 function sysctlSteps(snapshot: Snapshot, { name, sysctls }: TapWish): Step[] {
@@ -166,7 +168,7 @@ export function planSettings(
         title,
         steps: [
             ...file ? tapFileSteps(snapshot, { ...file.settings, ...change(file.settings) }) : [],
-            ...running ? runningSteps(running, { ...running, ...change(running) }) : [],
+            ...running ? runningSteps(running, withForgotten({ ...running, ...change(running) }, running, file?.settings)) : [],
         ],
         about: { device: name },
         holds: after => {
@@ -174,6 +176,20 @@ export function planSettings(
             return now !== undefined && running !== undefined && runningSteps(now, { ...now, ...change(now) }).length === 0;
         },
     }));
+}
+
+/**
+ * The kernel forgets routes and IPv6 addresses of a device that is set down (fib_disable_ip, addrconf_ifdown): up again, it gets those
+ * that its file says.
+ */
+function withForgotten(wished: TapSettings, running: TapSettings, file: TapSettings | undefined): TapSettings {
+    if (!file || running.up || !wished.up)
+        return wished;
+    const known = new Set(wished.routes.map(routeWords));
+    return {
+        ...wished, addresses: [...new Set([...wished.addresses, ...file.addresses])],
+        routes: [...wished.routes, ...file.routes.filter(route => !known.has(routeWords(route)))],
+    };
 }
 
 /** A device that is written down and missing. */

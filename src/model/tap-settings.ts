@@ -110,8 +110,17 @@ export interface Drift {
     file?: string;
 }
 
+/** A device set down as its file says: the kernel has no routes over it and takes away its IPv6 addresses (fib_disable_ip, addrconf_ifdown). */
+function whileDown(file: TapSettings, kernel: TapSettings): TapSettings {
+    if (kernel.up || file.up !== false)
+        return file;
+    const routes = file.routes.filter(route => kernel.routes.some(there => routeWords(there) === routeWords(route)));
+    return { ...file, routes, addresses: file.addresses.filter(address => !address.includes(":") || kernel.addresses.includes(address)) };
+}
+
 /** In what the running device differs from what its file says (with the kernel's defaults where it says nothing). */
-export function driftOf(file: TapSettings, kernel: TapSettings): Drift[] {
+export function driftOf(said: TapSettings, kernel: TapSettings): Drift[] {
+    const file = whileDown(said, kernel);
     const yes = (value: boolean) => value ? "yes" : "no";
     const single: [Drift["what"], string | undefined, string | undefined][] = [
         ["multi-queue", yes(kernel.multiQueue), yes(file.multiQueue)],
