@@ -74,7 +74,7 @@ const othersFiles = new WeakMap<Files, readonly HostFile[]>();
 
 function othersOf(files: Files): readonly HostFile[] {
     const found = othersFiles.get(files)
-        ?? [...files.values()].filter(({ path }) => /^\/(etc|run)\/(systemd\/)?network\//.test(path) && deviceOfNetworkdPath(path) === undefined);
+        ?? [...files.values()].filter(({ path }) => /^\/(etc|run)\/(systemd\/)?network\//.test(path) && !deviceOfNetworkdPath(path));
     othersFiles.set(files, found);
     return found;
 }

@@ -110,7 +110,7 @@ export interface Drift {
     file?: string;
 }
 
-/** A device set down as its file says: the kernel has no routes over it and takes away its IPv6 addresses (fib_disable_ip, addrconf_ifdown). */
+/** A device set down as its file says has no routes and no IPv6 addresses (the kernel's fib_disable_ip, addrconf_ifdown). */
 function whileDown(file: TapSettings, kernel: TapSettings): TapSettings {
     if (kernel.up || file.up !== false)
         return file;

@@ -48,8 +48,9 @@ const host = ({ guests, links = [], enabled = [], files = {}, libvirt = {}, hook
     units: read(new Map(enabled.map(name => [name, { name, enabled: true, active: "active" }]))),
     enabled: read(new Set(enabled.map(name => `kvm-tap@${name}.service`))),
     files: read(new Map(Object.entries(files).map(([path, content]) => [path, { path, content }]))),
-    // Networkd runs where it makes devices.
-    services: read(new Map(Object.keys(files).filter(path => path.endsWith(".netdev")).map(() => ["systemd-networkd.service", "active"]))),
+    // Those run that make devices.
+    services: read(new Map(Object.keys(files).flatMap(path => path.endsWith(".netdev") ? [["systemd-networkd.service", "active"] as const]
+        : path.startsWith("/etc/network/") ? [["networking.service", "active"] as const] : []))),
     profiles: read(new Map()), hook: read({ installed: true, inEffect: hook }),
 });
 
