@@ -49,8 +49,8 @@ const host = ({ guests, links = [], enabled = [], files = {}, libvirt = {}, hook
     enabled: read(new Set(enabled.map(name => `kvm-tap@${name}.service`))),
     files: read(new Map(Object.entries(files).map(([path, content]) => [path, { path, content }]))),
     // Those run that make devices.
-    services: read(new Map(Object.keys(files).flatMap(path => path.endsWith(".netdev") ? [["systemd-networkd.service", "active"] as const]
-        : path.startsWith("/etc/network/") ? [["networking.service", "active"] as const] : []))),
+    services: read(new Map(Object.keys(files).flatMap(path => path.endsWith(".netdev") ? ["systemd-networkd.service"]
+        : path.startsWith("/etc/network/") ? ["networking.service"] : []).map(unit => [unit, "active"]))),
     profiles: read(new Map()), hook: read({ installed: true, inEffect: hook }),
 });
 
