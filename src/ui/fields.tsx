@@ -7,9 +7,12 @@ import { FormSelect, FormSelectOption } from "@patternfly/react-core/dist/dynami
 import { HelperText, HelperTextItem } from "@patternfly/react-core/dist/dynamic/components/HelperText";
 import { TextArea } from "@patternfly/react-core/dist/dynamic/components/TextArea";
 import { TextInput } from "@patternfly/react-core/dist/dynamic/components/TextInput";
-import { useId, useState, type ReactNode } from "react";
+import { createContext, useContext, useId, useState, type ReactNode } from "react";
 import type { Planned } from "../model/plan.ts";
 import { translate } from "./translate.ts";
+
+/** While a plan runs the host becomes what the form wishes for: that the name or address is taken by then is no problem. */
+export const RunningContext = createContext(false);
 
 /** What is wrong with one field, in the person's language. */
 export function problemOf(planned: Planned | undefined, field: string): string | undefined {
@@ -60,7 +63,8 @@ export function TextField(props: TextFieldProps) {
     const { label, field, planned, help, required = false, value, onChange, placeholder, code, lines, suggestions, autoFocus } = props;
     const id = useId();
     const [touched, setTouched] = useState(false);
-    const problem = touched || value !== "" ? problemOf(planned, field) : undefined;
+    const running = useContext(RunningContext);
+    const problem = !running && (touched || value !== "") ? problemOf(planned, field) : undefined;
     const common = {
         id, value, isRequired: required, validated: problem === undefined ? "default" as const : "error" as const,
         "aria-describedby": `${id}-help`, onBlur: () => setTouched(true),

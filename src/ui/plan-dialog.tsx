@@ -23,6 +23,7 @@ import type { Executed, StepState } from "../model/executed.ts";
 import type { Plan, Planned } from "../model/plan.ts";
 import { ChangeButton } from "./access.tsx";
 import { useExecute } from "./executor.ts";
+import { RunningContext } from "./fields.tsx";
 import { PlanSteps } from "./plan-steps.tsx";
 import { Failure, Words } from "./states.tsx";
 import { useToast } from "./toasts.tsx";
@@ -130,8 +131,10 @@ export function PlanDialog(props: PlanDialogProps) {
                     className="kt-dialog-form" isHorizontal
                     onSubmit={event => { event.preventDefault(); if (runnable) void start(plan); }}
                 >
-                    {children !== undefined && <fieldset disabled={running} className="kt-fieldset">{children}</fieldset>}
-                    <Problems planned={planned} hasForm={children !== undefined} />
+                    {children !== undefined && (
+                        <RunningContext value={running}><fieldset disabled={running} className="kt-fieldset">{children}</fieldset></RunningContext>
+                    )}
+                    {!running && <Problems planned={planned} hasForm={children !== undefined} />}
                     {plan && <Preview plan={plan} states={run?.plan === plan || running ? run?.states : undefined} />}
                     {confirm !== undefined && (
                         <Checkbox
