@@ -109,6 +109,28 @@ test("problems: of a field under the field, others in the dialog; nothing runs",
     expect(ran).toEqual([]);
 });
 
+test("while the plan runs, its own result is no problem of the form; afterwards problems are told again", async () => {
+    let end: (result: Executed) => void = () => undefined;
+    const execute: Execute = () => new Promise(resolve => { end = resolve; });
+    const dialog = (planned: Planned) => (
+        <AccessContext value="granted">
+            <ExecuteContext value={execute}><Toasts>
+                <PlanDialog title="Title" action="Go" done="It is done" planned={planned} onClose={() => undefined}>
+                    <TextField label="Name" field="name" value="mine" onChange={() => undefined} planned={planned} />
+                </PlanDialog>
+            </Toasts></ExecuteContext>
+        </AccessContext>
+    );
+    const { rerender } = render(dialog({ plan }));
+    await userEvent.click(go());
+    rerender(dialog({ problems: [{ field: "name", says: msg("The name is taken.") }, { says: msg("Nothing works.") }] }));
+    expect(screen.queryByText("The name is taken.")).toBeNull();
+    expect(screen.queryByText("Nothing works.")).toBeNull();
+    end({ state: "failed", step: 1, says: msg("It failed."), words: "", left: [] });
+    expect(await screen.findByText("The name is taken.")).toBeTruthy();
+    expect(screen.getByText("Nothing works.")).toBeTruthy();
+});
+
 test("without administrative access the button stays and does nothing", async () => {
     const { ran } = show({ access: "missing" });
     expect(go().getAttribute("aria-disabled")).toBe("true");
