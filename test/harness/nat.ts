@@ -47,9 +47,9 @@ function listing(state: NatState, packets: number): unknown {
     return { nftables: [{ table: { family: TABLE_FAMILY, name: TABLE_NAME } }, ...sets, ...chains] };
 }
 
-/** `how`: "agree", or how kernel and file stand to each other. */
+/** `how`: "agree", "many" guests, or how kernel and file stand to each other. */
 export function withNat(how: string): Snapshot {
-    const base = fixture();
+    const base = fixture(how === "many" ? 40 : 0);
     const file = natFile(how === "differ" ? { ...natState, mappings: mappings.slice(1) } : natState);
     return {
         ...base,

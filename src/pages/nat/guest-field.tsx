@@ -7,7 +7,7 @@ import type { Machine } from "../../host/run.ts";
 import { agentsOf, guestChoices, type GuestChoice } from "../../model/guest-addresses.ts";
 import type { Guest } from "../../model/guest.ts";
 import { valueOf, type Snapshot } from "../../model/snapshot.ts";
-import { SelectField } from "../../ui/fields.tsx";
+import { Field, SelectField } from "../../ui/fields.tsx";
 import { Status } from "../../ui/status.tsx";
 import { _, format, translate } from "../../ui/translate.ts";
 import { hasShared } from "./rows.ts";
@@ -92,10 +92,12 @@ export function GuestField({ choices, picked, search, onPick }: {
     return (
         <>
             {choices.length > MANY && (
-                <SearchInput
-                    aria-label={_("Find guest")} placeholder={_("Find guest")} value={words} onChange={(_event, value) => setWords(value)}
-                    onClear={() => setWords("")} resultsCount={words === "" ? "" : String(shown.length)}
-                />
+                <Field id="find-guest" label={_("Find guest")}>
+                    <SearchInput
+                        searchInputId="find-guest" value={words} onChange={(_event, value) => setWords(value)}
+                        onClear={() => setWords("")} resultsCount={words === "" ? "" : String(shown.length)}
+                    />
+                </Field>
             )}
             <SelectField
                 label={_("Guest")} field="choice" value={picked ? choiceKey(picked) : ""}
