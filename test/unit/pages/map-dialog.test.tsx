@@ -132,11 +132,11 @@ describe("mapping an address", () => {
 
     test("a good one asks the host who else has the address, and runs the plan that was shown", async () => {
         await type(/^Public address/, "203.0.113.10");
-        expect(await screen.findByText(/Nobody answers for it on eth0/)).toBeTruthy();
+        expect(await screen.findByText(/Nobody answers for it on eth0/, {}, { timeout: 10_000 })).toBeTruthy();
         expect(asked).toContain("/usr/lib/kvm-tap/kvm-tap-nat probe eth0 203.0.113.10");
         await userEvent.click(button("Map"));
         expect(ran.map(({ title }) => title)).toEqual([{ id: "Map $0 to $1", args: ["203.0.113.10", "10.0.0.2"] }]);
-    });
+    }, 20_000);
 
     test("the host's own address has to be said twice", async () => {
         await type(/^Public address/, "203.0.113.1");
