@@ -54,3 +54,8 @@ export async function readTable(nft: Conversation): Promise<unknown> {
 export function concernsTable(line: string): boolean {
     return /"(?:table|name)": "kvm_tap"/.test(line);
 }
+
+/** Whether a line of `nft -j monitor` concerns rules of others: not elements of sets, which may come and go all the time, nor ours. */
+export function concernsRules(line: string): boolean {
+    return /"(?:rule|chain|table)": \{/.test(line) && !/"(?:table|name)": "kvm_tap/.test(line);
+}

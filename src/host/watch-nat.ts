@@ -3,12 +3,14 @@
 import { msg } from "../model/message.ts";
 import { Coalesce } from "./coalesce.ts";
 import type { Conversation } from "./conversation.ts";
-import { concernsTable, openNft, readTable } from "./nft.ts";
+import { concernsRules, concernsTable, openNft, readTable } from "./nft.ts";
 import { failed, read, wordsOf, type Update } from "./reading.ts";
 import { CommandError, type Machine } from "./run.ts";
 import { Supervise } from "./supervise.ts";
 
 const MONITOR = ["nft", "-j", "monitor"] as const;
+/** A firewall that loads its thousand rules is one change; seen within a second all the same. */
+const FIREWALL_PAUSE = 500;
 /** How often the counters are read while they are on the screen. */
 const HITS_INTERVAL = 2000;
 
@@ -23,10 +25,17 @@ export class NatWatch {
     #timer: ReturnType<typeof setInterval> | undefined;
     #work = new Coalesce(() => this.#refresh());
     #monitor: Supervise;
+    #changes = 0;
+    #pause: ReturnType<typeof setTimeout> | undefined;
 
     constructor(readonly machine: Machine, readonly update: Update) {
         this.#monitor = new Supervise(machine, MONITOR, {
-            line: line => { if (concernsTable(line)) void this.#work.request(); },
+            line: line => {
+                if (concernsTable(line))
+                    void this.#work.request();
+                else if (concernsRules(line))
+                    this.#otherChanged();
+            },
             opened: () => {
                 this.update({ streams: { nat: { state: "live" } } });
                 void this.#work.request();
@@ -37,6 +46,14 @@ export class NatWatch {
                 void this.#work.request();
             },
         });
+    }
+
+    #otherChanged() {
+        this.#pause ??= setTimeout(() => {
+            this.#pause = undefined;
+            this.#changes += 1;
+            this.update({ firewallChanges: this.#changes });
+        }, FIREWALL_PAUSE);
     }
 
     /** The counters of the table while they are on the screen. */
@@ -65,6 +82,7 @@ export class NatWatch {
 
     close() {
         clearInterval(this.#timer);
+        clearTimeout(this.#pause);
         this.#work.close();
         this.#monitor.close();
         this.#nft?.close();

@@ -62,6 +62,8 @@ const TRANSLATE_DESTINATION = FAMILIES.flatMap(([ip, family]) => [
     `dnat ${ip} prefix to ${ip} daddr map @publicnet${family}`,
 ]);
 
+const DROP_OWNED = FAMILIES.flatMap(([ip, family]) => ["owned", "ownednet"].map(set => `${ip} daddr @${set}${family} counter drop`));
+
 const FRAME_CHAINS: readonly FrameChain[] = [
     {
         name: "spoofed",
@@ -94,7 +96,9 @@ const FRAME_CHAINS: readonly FrameChain[] = [
         name: "prerouting",
         why: "Before Docker and libvirt (-100 and 100) and firewalld (-90 and 110): the first translation wins.",
         hook: "type nat hook prerouting priority -105",
-        rules: TRANSLATE_DESTINATION,
+        // What none of these translates must not be translated by others either: a container's published port means every address
+        // of the host, and this one is one, by its local route.
+        rules: [...TRANSLATE_DESTINATION, ...DROP_OWNED],
     },
     { name: "output", hook: "type nat hook output priority -105", rules: TRANSLATE_DESTINATION },
     {
@@ -105,7 +109,7 @@ const FRAME_CHAINS: readonly FrameChain[] = [
         rules: [
             "ct direction reply ct status dnat accept",
             "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
-            ...FAMILIES.flatMap(([ip, family]) => ["owned", "ownednet"].map(set => `${ip} daddr @${set}${family} counter drop`)),
+            ...DROP_OWNED,
         ],
     },
     {

@@ -92,6 +92,8 @@ export interface Snapshot {
     files: Reading<ReadonlyMap<string, HostFile>>;
     /** Table `inet kvm_tap` as `nft -j list table` prints it; null when there is none. */
     natTable: Reading<unknown>;
+    /** How many times other tables of nftables have changed since the page was opened: what was read of them is old then. */
+    firewallChanges: number;
     /** Links that a NetworkManager profile makes or configures, by interface name: the profile's path and type. */
     profiles: Reading<ReadonlyMap<string, Profile>>;
     /** Links that systemd-networkd configures, by index: the `.network` file by which it does ("" where it names none). */
@@ -113,6 +115,7 @@ const LIVE = { state: "live" } as const;
 /** Before anything was read. */
 export const NOTHING_READ: Snapshot = {
     access: "unknown",
+    firewallChanges: 0,
     streams: { libvirt: LIVE, network: LIVE, nat: LIVE, history: LIVE },
     libvirt: READING, guests: READING, links: READING, addresses: READING, routes: READING, units: READING, services: READING,
     enabled: READING, files: READING, natTable: READING, profiles: READING, networkd: READING,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // "Will it work?" beside the firewalls that hosts really have. Each is set up by its own program; what the page says of a mapping is then
 // held against packets, in both directions: what it calls dropped is dropped, what it finds no fault with passes.
-import { planMapAddress, planRemoveMappings } from "../../src/actions/map-address.ts";
+import { planEnableMappings, planMapAddress, planRemoveMappings } from "../../src/actions/map-address.ts";
 import { readForwarding } from "../../src/host/nat.ts";
 import { inEnglish } from "../../src/model/message.ts";
 import { currentState, natReading } from "../../src/model/nat-reading.ts";
@@ -64,6 +64,16 @@ await eachRelease(release => {
         await body();
         await page.change(snapshot => planRemoveMappings(snapshot, ["203.0.113.12"]));
     }
+
+    test("a port that a container publishes at every address of the host is not reached at an address whose mapping is disabled", async () => {
+        // The guest plays the container.
+        await host.sh(`iptables-nft -t nat -A PREROUTING -p tcp --dport ${PORT + 1} -m addrtype --dst-type LOCAL -j DNAT --to 10.0.0.2:${PORT}`);
+        expect(await ask(internet, "tcp", host.address(), PORT + 1)).not.toBeNull();
+        await page.change(snapshot => planEnableMappings(snapshot, ["203.0.113.10"], false));
+        expect(await ask(internet, "tcp", "203.0.113.10", PORT + 1)).toBeNull();
+        await page.change(snapshot => planEnableMappings(snapshot, ["203.0.113.10"], true));
+        await host.sh("iptables-nft -t nat -F; iptables-nft -t nat -X");
+    }, 30_000);
 
     test.each(mine)("$firewall", async ({ set, clear, says: wished, in: inward, out, ping, mapping = "charon" }) => {
         expect(await says("203.0.113.10")).toEqual([]);

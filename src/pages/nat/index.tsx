@@ -40,16 +40,16 @@ type Open =
 const keyOf = (row: NatRow) => row.key;
 const textOf = (row: NatRow) => [row.key, row.guestAddress, row.guest, row.device, row.description, row.because].join(" ");
 
-/** What decides besides our table; read when the page opens and after each change of the table, its files and its units. */
+/** What decides besides our table; read when the page opens and after each change of a table, our files and units. */
 function useForwarding(machine: Machine): Forwarding | undefined {
-    const { natTable, links, access, files, services } = useSnapshot();
+    const { natTable, links, access, files, services, firewallChanges } = useSnapshot();
     const [found, setFound] = useState<Forwarding>();
     const count = links.state === "read" ? links.value.length : 0;
     useEffect(() => {
         let stale = false;
         void readForwarding(machine).then(now => { if (!stale) setFound(now); });
         return () => { stale = true; };
-    }, [machine, access, natTable.state, files, services, count]);
+    }, [machine, access, natTable.state, files, services, firewallChanges, count]);
     return found;
 }
 
