@@ -108,12 +108,14 @@ function hookCheck(snapshot: Snapshot): HostCheck[] {
             means: msg("A protected device that is lost all the same is made again at once, with its addresses and routes."),
         }];
     }
-    const pending = inEffect === false ? waiting(snapshot) : [];
-    if (pending.length > 0) {
+    const pending = [...new Set(waiting(snapshot))].join(", ");
+    if (pending !== "") {
         return [{
             id: "hook", severity: "danger", cure: "restart-libvirt",
-            says: msg("The libvirt hook is not in effect yet. Guests still on their old definition: $0", [...new Set(pending)].join(", ")),
-            means: msg("Their devices are lost when they stop. libvirt looks for hooks only when it starts: restart it. Running guests go on running."),
+            says: inEffect === false
+                ? msg("The libvirt hook is not in effect yet. Guests still on their old definition: $0", pending)
+                : msg("It is not known whether the libvirt hook is in effect. Guests still on their old definition: $0", pending),
+            means: msg("Without it their devices are lost when they stop. libvirt looks for hooks only when it starts: restart it. Running guests go on running."),
         }];
     }
     return [{

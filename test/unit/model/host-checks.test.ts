@@ -10,7 +10,7 @@ const check = (snapshot: Snapshot, id: string) => hostChecks(snapshot).find(foun
 test.each<[HookState, string, string | undefined]>([
     [{ installed: true, inEffect: true }, "success", undefined],
     [{ installed: true, inEffect: false }, "danger", "restart-libvirt"], // lethe runs on its old definition
-    [{ installed: true, inEffect: "unknown" }, "warning", "restart-libvirt"],
+    [{ installed: true, inEffect: "unknown" }, "danger", "restart-libvirt"],
     [{ installed: false, inEffect: false }, "warning", undefined],
 ])("hook %j is a %s, cured by %s", (hook, severity, cure) => {
     expect(check({ ...fixture(), hook: read(hook) }, "hook")).toMatchObject({ severity });
