@@ -15,11 +15,12 @@ export SOURCE_DATE_EPOCH
 
 # What boots the network.
 install-host: pkg/examples/nat.nft
-	install -d $(DESTDIR)/usr/lib/kvm-tap $(DESTDIR)/usr/lib/systemd/system $(DESTDIR)/etc/libvirt/hooks/qemu.d $(DATA)/man/man7 \
+	install -d $(DESTDIR)/usr/lib/kvm-tap $(DESTDIR)/usr/lib/systemd/system/nftables.service.d $(DESTDIR)/etc/libvirt/hooks/qemu.d $(DATA)/man/man7 \
 		$(DATA)/doc/kvm-tap/examples
 	install -d -m 755 $(DESTDIR)/etc/kvm-tap
 	install -m 755 pkg/host/kvm-tap-device pkg/host/kvm-tap-nat pkg/host/kvm-tap-trace $(DESTDIR)/usr/lib/kvm-tap/
 	install -m 644 pkg/host/*.service $(DESTDIR)/usr/lib/systemd/system/
+	install -m 644 pkg/host/50-kvm-tap.conf $(DESTDIR)/usr/lib/systemd/system/nftables.service.d/
 	install -m 755 pkg/host/50-kvm-tap $(DESTDIR)/etc/libvirt/hooks/qemu.d/
 	install -m 644 pkg/host/kvm-tap.7 $(DATA)/man/man7/
 	install -m 644 pkg/examples/* $(DATA)/doc/kvm-tap/examples/

@@ -6,7 +6,7 @@ import type { Limits, Mapping, NatDevice, NatState } from "../model/nat.ts";
 import { mappingKey } from "../model/nat.ts";
 import { formatPrefix, parsePrefix } from "../model/nat-address.ts";
 import { mappingChanges } from "../model/nat-change.ts";
-import { likelyUplinks } from "../model/nat-host.ts";
+import { likelyUplinks, macsOn } from "../model/nat-host.ts";
 import { currentState, isEmpty } from "../model/nat-reading.ts";
 import type { Import } from "../model/nat-transfer.ts";
 import type { Planned, Problem } from "../model/plan.ts";
@@ -14,6 +14,7 @@ import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { isTap } from "../model/tap.ts";
 import { deviceOf, isOwnAddress, mappingProblems, mappingWarnings, readSide } from "./nat-conflicts.ts";
 import { planState, startingPoint } from "./nat-plan.ts";
+import { withUplinks, withWay, type Gateways } from "./nat-ways.ts";
 
 /** A mapping as it was typed or imported. */
 export interface MappingWish {
@@ -25,10 +26,13 @@ export interface MappingWish {
     enabled?: boolean;
     log?: boolean;
     limits?: Limits;
-    /** Anti-spoofing on the guest's device. By default on for a device that had no mapping, else as it is. */
+    /** Anti-spoofing on the guest's device, by IP and MAC address. By default on for a device that had no mapping, else as it is. */
     guard?: boolean;
     /** Links to the outside, where the host has none chosen yet. Default: the devices of its default routes. */
     uplinks?: readonly string[];
+    /** With several uplinks, the one by which the guest's own connections leave, unless the address is in the network of one.
+     * Empty: the default route's. Absent: the one it had. */
+    uplink?: string;
     /** The public address is the host's own, and the person said twice that this is meant. */
     acceptOwnAddress?: boolean;
 }
@@ -61,6 +65,12 @@ function uplinksFor(snapshot: Snapshot, state: NatState, wishes: readonly Mappin
 /** Anti-spoofing as it was wished with a mapping. */
 type Guard = ReadonlyMap<Mapping, boolean>;
 
+/** The MAC addresses of the guests that name a device; those known before where no guest does. */
+function guestMacs(snapshot: Snapshot, device: string, known: readonly string[] = []): readonly string[] {
+    const found = macsOn(snapshot, device);
+    return found.length > 0 ? found : known;
+}
+
 /** TAP devices of these mappings, added to those known; devices that are gone from the host are forgotten. */
 function devicesFor(snapshot: Snapshot, state: NatState, mappings: readonly Mapping[], guard: Guard): NatDevice[] {
     const links = valueOf(snapshot.links);
@@ -72,8 +82,13 @@ function devicesFor(snapshot: Snapshot, state: NatState, mappings: readonly Mapp
         const link = links?.find(candidate => candidate.name === name);
         if (!link || !isTap(link))
             continue;
-        const old = devices.get(link.name) ?? { name: link.name, guarded: true, shared: false };
-        devices.set(link.name, { ...old, guarded: guard.get(mapping) ?? old.guarded });
+        const old = devices.get(link.name);
+        const wished = guard.get(mapping) ?? (old ? undefined : true);
+        const device = old ?? { name: link.name, guarded: true, shared: false };
+        const macs = wished ?? device.macs !== undefined ? guestMacs(snapshot, link.name, device.macs) : undefined;
+        devices.set(link.name, {
+            name: device.name, guarded: wished ?? device.guarded, shared: device.shared, ...(macs === undefined ? {} : { macs }),
+        });
     }
     return [...devices.values()];
 }
@@ -135,8 +150,13 @@ function withMappings(snapshot: Snapshot, before: NatState, kept: readonly Mappi
     const uplinks = uplinksFor(snapshot, before, wishes);
     if (uplinks.length === 0)
         return { problems: [{ field: "uplinks", says: msg("This host has no default route. Choose the link that leads outside.") }] };
-    const base = { ...before, uplinks };
-    return { ...base, mappings: [...kept, ...mappings], devices: devicesFor(snapshot, base, mappings, guard) };
+    const base = before.uplinks.length > 0 ? before : withUplinks(snapshot, before, uplinks);
+    if ("problems" in base)
+        return base;
+    const old = new Map(before.mappings.map(mapping => [mappingKey(mapping), mapping.way]));
+    const leaving = mappings.map((mapping, index) =>
+        withWay(snapshot, base.ways ?? [], mapping, wishes[index]?.uplink, old.get(mappingKey(mapping))));
+    return { ...base, mappings: [...kept, ...leaving], devices: devicesFor(snapshot, base, mappings, guard) };
 }
 
 /** Adds mappings; none unless all can be. */
@@ -241,8 +261,10 @@ export function planChangeMapping(snapshot: Snapshot, publicAddress: string, wis
         if (found.length > 0 || "problems" in read)
             return { problems: found };
         const guard = new Map(wish.guard === undefined ? [] : [[read.mapping, wish.guard]]);
+        const old = before.mappings.find(mapping => mappingKey(mapping) === publicAddress)?.way;
+        const mapping = withWay(snapshot, before.ways ?? [], read.mapping, wish.uplink, old);
         return {
-            after: { ...before, mappings: [...others, read.mapping], devices: devicesFor(snapshot, before, [read.mapping], guard) },
+            after: { ...before, mappings: [...others, mapping], devices: devicesFor(snapshot, before, [read.mapping], guard) },
             touched: [read.mapping],
             title: msg("Change the mapping of $0", publicAddress),
             armed: !read.mapping.claimed && read.mapping.enabled,
@@ -269,12 +291,24 @@ export function planEnableMappings(snapshot: Snapshot, publicAddresses: readonly
     });
 }
 
-/** Settings of the whole host: its uplinks, and for each device anti-spoofing and shared outbound access. */
-export function planNatSettings(snapshot: Snapshot, settings: { uplinks?: readonly string[]; devices?: readonly NatDevice[] }): Planned {
+export interface NatSettings {
+    uplinks?: readonly string[];
+    /** Those of uplinks that are not named stay as they are. */
+    gateways?: Gateways;
+    devices?: readonly NatDevice[];
+}
+
+/** Settings of the whole host: its uplinks and their gateways, and for each device anti-spoofing and shared outbound access.
+ * Devices with MAC addresses get those that their guests have now. */
+export function planNatSettings(snapshot: Snapshot, settings: NatSettings): Planned {
     return planResult(snapshot, before => {
         if (settings.uplinks?.length === 0)
             return { problems: [{ field: "uplinks", says: msg("Choose at least one link to the outside.") }] };
-        const after = { ...before, uplinks: settings.uplinks ?? before.uplinks, devices: settings.devices ?? before.devices };
-        return { after, touched: [], title: msg("Change how NAT leaves this host") };
+        const base = withUplinks(snapshot, before, settings.uplinks ?? before.uplinks, settings.gateways);
+        if ("problems" in base)
+            return base;
+        const devices = settings.devices?.map(device =>
+            device.macs ? { ...device, macs: guestMacs(snapshot, device.name, device.macs) } : device);
+        return { after: { ...base, devices: devices ?? before.devices }, touched: [], title: msg("Change how NAT leaves this host") };
     });
 }

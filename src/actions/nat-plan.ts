@@ -51,7 +51,10 @@ export function fileStep(snapshot: Snapshot, says: Message, path: string, conten
     };
 }
 
-/** What the kernel must forward for these mappings (kernel, ip-sysctl). IPv6 only where it is used: it ends autoconfiguration. */
+/**
+ * What the kernel must forward for these mappings (kernel, ip-sysctl). IPv6 only where it is used: it ends autoconfiguration. With several
+ * uplinks the strict reverse path filter would drop what comes in by one and is answered by default over another: loose, 2.
+ */
 export function forwardingFile(state: NatState): string {
     const ipv6 = state.mappings.some(mapping => mapping.public.family === 6);
     return [
@@ -59,10 +62,11 @@ export function forwardingFile(state: NatState): string {
         "# Forwarding for 1:1 NAT, written by the KVM TAP page of Cockpit.",
         "net/ipv4/ip_forward = 1",
         ...(ipv6 ? ["net/ipv6/conf/all/forwarding = 1"] : []),
+        ...(state.ways ?? []).map(({ uplink }) => `net/ipv4/conf/${uplink}/rp_filter = 2`),
     ].join("\n") + "\n";
 }
 
-function forwardingSteps({ snapshot, after }: Change): Step[] {
+function forwardingSteps(snapshot: Snapshot, after: NatState): Step[] {
     const content = forwardingFile(after);
     if (contentOf(snapshot, FORWARDING_FILE) === content)
         return [];
@@ -70,6 +74,16 @@ function forwardingSteps({ snapshot, after }: Change): Step[] {
         fileStep(snapshot, msg("Forward packets after every boot"), FORWARDING_FILE, content),
         // Never switched off again: by then others may rely on it.
         { says: msg("Forward packets now"), does: command([NAT_HELPER, "forward", ...after.uplinks]), inert: true },
+    ];
+}
+
+/** What several uplinks need beside the table, set again whatever became of it. */
+export function waysSteps(snapshot: Snapshot, state: NatState): Step[] {
+    const written = forwardingSteps(snapshot, state);
+    return [
+        ...(written.length > 0 ? written
+            : [{ says: msg("Set forwarding and the reverse path filter"), does: command([NAT_HELPER, "forward", ...state.uplinks]), inert: true as const }]),
+        { says: msg("Set the rules and routes of the uplinks"), does: command([NAT_HELPER, "routes"]), inert: true },
     ];
 }
 
@@ -91,7 +105,7 @@ function firstSteps(change: Change): Step[] {
     const stale = staleText(change.before, change.after);
     return [
         checkStep(natFile(change.after)),
-        ...forwardingSteps(change),
+        ...forwardingSteps(change.snapshot, change.after),
         saveStep(change),
         {
             says: msg("Load the mappings at every boot"),
@@ -128,7 +142,7 @@ function kernelStep(change: Change): Step {
 }
 
 function changeSteps(change: Change): Step[] {
-    return [checkStep(kernelText(change)), ...forwardingSteps(change), kernelStep(change), saveStep(change)];
+    return [checkStep(kernelText(change)), ...forwardingSteps(change.snapshot, change.after), kernelStep(change), saveStep(change)];
 }
 
 /** The last mapping goes: nothing of ours stays but the kernel's forwarding switch, which others may rely on by now. */
@@ -156,7 +170,7 @@ function armedSteps(change: Change): Step[] {
     const text = reading.running ? kernelText(change) : natFile(after) + staleText(before, after);
     return [
         checkStep(text),
-        ...forwardingSteps(change),
+        ...forwardingSteps(change.snapshot, change.after),
         {
             says: msg("Change the running table; the host puts it back after $0 seconds unless confirmed", String(CONFIRM_SECONDS)),
             does: command([NAT_HELPER, "arm", String(CONFIRM_SECONDS)], `${text}# file\n${natFile(after)}`),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Links, addresses, routes and traffic, through one running `ip -batch -`: it answers each line with one line of JSON, and goes
 // on after a command that failed (-force). So looking again costs no process, not even every second.
-import type { Link, LinkAddress, Route, Traffic, TunInfo } from "../model/tap.ts";
+import type { Link, LinkAddress, Route, RoutingRule, Traffic, TunInfo } from "../model/tap.ts";
 import { Conversation, type Grammar } from "./conversation.ts";
 import type { CommandError, Machine } from "./run.ts";
 
@@ -141,18 +141,27 @@ export function routeOf(item: Json): Route | undefined {
     });
 }
 
+/** A rule of `ip -d -j rule show`. */
+export function ruleOf(item: Json): RoutingRule | undefined {
+    const priority = number(item["priority"]), table = nameOf(item["table"]);
+    if (priority === undefined || table === undefined)
+        return undefined;
+    return defined<RoutingRule>({ priority, table, mark: text(item["fwmark"]), protocol: nameOf(item["protocol"]) });
+}
+
 /** The network of the host, as read in one go. */
 export interface Network {
     links: readonly Link[];
     addresses: ReadonlyMap<string, readonly LinkAddress[]>;
     routes: readonly Route[];
+    rules: readonly RoutingRule[];
 }
 
 /**
  * Links are asked for first: ip keeps the names of links between commands and learns changed ones only from a list of links.
  * `link` and `address` both, since only the first tells `addrgenmode`.
  */
-const COMMANDS = ["link show", "address show", "route show table all"] as const;
+const COMMANDS = ["link show", "address show", "route show table all", "rule show"] as const;
 
 export async function readNetwork(ip: Conversation): Promise<Network> {
     const answers: Json[][] = [];
@@ -166,11 +175,12 @@ export async function readNetwork(ip: Conversation): Promise<Network> {
     });
     if (failures.length > 0)
         throw failures[0];
-    const [links = [], addresses = [], routes = []] = answers;
+    const [links = [], addresses = [], routes = [], rules = []] = answers;
     return {
         links: links.map(linkOf).filter(link => link !== undefined),
         addresses: new Map(addresses.map(item => [text(item["ifname"]) ?? "", addressesOf(item)])),
         routes: routes.map(routeOf).filter(route => route !== undefined),
+        rules: rules.map(ruleOf).filter(rule => rule !== undefined),
     };
 }
 

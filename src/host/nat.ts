@@ -3,6 +3,7 @@
 // many connections a mapping has, and what else decides about forwarded packets.
 import type { Connection } from "../model/nat-connections.ts";
 import { readConnections } from "../model/nat-connections.ts";
+import type { ReversePath } from "../model/nat-ways.ts";
 import { readFirewalls, type Firewalls } from "./firewall.ts";
 import { CommandError, type Machine } from "./run.ts";
 
@@ -77,6 +78,8 @@ export interface Forwarding extends Firewalls {
     ipv6?: boolean;
     /** Tracked connections, and how many there may be: "table full, dropping packet". */
     tracked?: { count: number; max: number };
+    /** The reverse path filter of the uplinks. */
+    reversePath: ReversePath;
 }
 
 async function flag(machine: Machine, path: string): Promise<boolean | undefined> {
@@ -84,8 +87,20 @@ async function flag(machine: Machine, path: string): Promise<boolean | undefined
     return text === null ? undefined : text.trim() !== "0";
 }
 
-export async function readForwarding(machine: Machine): Promise<Forwarding> {
-    const [ipv4, ipv6, count, max, others] = await Promise.all([
+/** The kernel takes the greater of "all" and the link's own (ip-sysctl: rp_filter). Two files a link, no process. */
+async function readReversePath(machine: Machine, uplinks: readonly string[]): Promise<ReversePath> {
+    const read = async (link: string) => Number(await machine.read(`/proc/sys/net/ipv4/conf/${link}/rp_filter`).catch(() => null) ?? NaN);
+    const [all = NaN, ...own] = await Promise.all(["all", ...uplinks].map(read));
+    return new Map(uplinks.flatMap((uplink, index) => {
+        const effective = Math.max(all, own[index] ?? NaN);
+        return Number.isNaN(effective) ? [] : [[uplink, effective] as const];
+    }));
+}
+
+/** `uplinks`: those whose reverse path filter matters, where there are several. */
+export async function readForwarding(machine: Machine, uplinks: readonly string[] = []): Promise<Forwarding> {
+    const [reversePath, ipv4, ipv6, count, max, others] = await Promise.all([
+        readReversePath(machine, uplinks),
         flag(machine, "/proc/sys/net/ipv4/ip_forward"), flag(machine, "/proc/sys/net/ipv6/conf/all/forwarding"),
         machine.read("/proc/sys/net/netfilter/nf_conntrack_count").catch(() => null),
         machine.read("/proc/sys/net/netfilter/nf_conntrack_max").catch(() => null), readFirewalls(machine),
@@ -93,6 +108,6 @@ export async function readForwarding(machine: Machine): Promise<Forwarding> {
     return {
         ...(ipv4 === undefined ? {} : { ipv4 }), ...(ipv6 === undefined ? {} : { ipv6 }),
         ...(count === null || max === null ? {} : { tracked: { count: Number(count), max: Number(max) } }),
-        ...others,
+        reversePath, ...others,
     };
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// The kernel's part of the snapshot: links, addresses and routes, read again through the one running `ip` when `ip monitor` says
+// The kernel's part of the snapshot: links, addresses, routes and rules, read again through the one running `ip` when `ip monitor` says
 // that anything changed; and who holds which device.
 import { msg } from "../model/message.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
@@ -12,7 +12,7 @@ import { failed, read, wordsOf, type Update } from "./reading.ts";
 import { CommandError, type Machine } from "./run.ts";
 import { Supervise } from "./supervise.ts";
 
-const MONITOR = ["ip", "-o", "monitor", "link", "address", "route"] as const;
+const MONITOR = ["ip", "-o", "monitor", "link", "address", "route", "rule"] as const;
 /** With more devices changed at once than this, everything is read. */
 const MANY = 20;
 /** TUNSETPERSIST follows TUNSETIFF, which is announced, and is itself announced to nobody (tun.c): a new device is looked at twice. */
@@ -44,7 +44,7 @@ function shared<T>(before: readonly T[], now: readonly T[], key: (item: T) => un
 
 export class NetworkWatch {
     #ip: Conversation | undefined;
-    #network: Network = { links: [], addresses: new Map(), routes: [] };
+    #network: Network = { links: [], addresses: new Map(), routes: [], rules: [] };
     #known = false;
     #everything = true;
     #changed = new Set<string>();
@@ -130,7 +130,7 @@ export class NetworkWatch {
                 return;
             this.#known = false;
             const reading = failed(error, SENTENCES);
-            this.update({ links: reading, addresses: reading, routes: reading });
+            this.update({ links: reading, addresses: reading, routes: reading, rules: reading });
         }
     }
 
@@ -172,9 +172,10 @@ export class NetworkWatch {
         const links = shared(before.links, now.links, link => link.index, text);
         const routes = sharedRoutes(before.routes, now.routes);
         const addresses = sharedAddresses(before.addresses, now.addresses);
+        const rules = JSON.stringify(before.rules) === JSON.stringify(now.rules) ? before.rules : now.rules;
         if (this.#known)
             this.#lookAgainAt(links.filter(link => link.tun?.persistent === false && !before.links.some(old => old.index === link.index)));
-        this.#network = { links, routes, addresses };
+        this.#network = { links, routes, addresses, rules };
         const part: { -readonly [K in keyof Snapshot]?: Snapshot[K] } = {};
         if (links !== before.links || !this.#known)
             part.links = read(links);
@@ -182,6 +183,8 @@ export class NetworkWatch {
             part.routes = read(routes);
         if (addresses !== before.addresses || !this.#known)
             part.addresses = read(addresses);
+        if (rules !== before.rules || !this.#known)
+            part.rules = read(rules);
         this.#known = true;
         if (Object.keys(part).length > 0)
             this.update(part);
@@ -217,6 +220,7 @@ function merged(before: Network, devices: ReadonlyMap<string, DeviceReading>): N
     return {
         links: [...kept, ...found].sort((one, other) => one.index - other.index),
         addresses,
+        rules: before.rules,
         routes: [
             ...before.routes.filter(route => route.device === undefined || !devices.has(route.device)),
             ...[...devices.values()].flatMap(device => device.routes),

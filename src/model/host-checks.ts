@@ -5,6 +5,7 @@ import { devicesAtRisk, hostFacts, subjects, type Severity } from "./glance.ts";
 import { behaviours, newestVerified, versionNumber } from "./libvirt-version.ts";
 import { msg, type Message } from "./message.ts";
 import { agreement, natReading } from "./nat-reading.ts";
+import { familiesOf, waysProblems } from "./nat-ways.ts";
 import { valueOf, type Libvirt, type Reading, type Snapshot } from "./snapshot.ts";
 
 /** What a page offers for it. Without one, the sentence says what to do. */
@@ -147,6 +148,15 @@ function natCheck(snapshot: Snapshot): HostCheck[] {
     }
 }
 
+function uplinksCheck(snapshot: Snapshot): HostCheck[] {
+    const reading = natReading(snapshot);
+    const state = reading.state === "read" ? reading.value.running?.state : undefined;
+    return (state ? waysProblems(snapshot, state, familiesOf(state)) : []).map(({ uplink, says }) => ({
+        id: `uplink ${uplink} ${says.id}`, severity: "warning", says, cure: "show-nat",
+        means: msg("With several uplinks each needs a rule and a routing table of its own, so that answers leave the way that the question came."),
+    }));
+}
+
 function networkCheck({ links, routes }: Snapshot): HostCheck[] {
     return [
         ...unread("network", links, msg("Devices, addresses and routes are not known.")),
@@ -158,7 +168,7 @@ const worstFirst: readonly Severity[] = ["danger", "warning", "unknown", "info",
 
 /** All checks, the worst first. Parts that are still being read are left out. */
 export function hostChecks(snapshot: Snapshot): readonly HostCheck[] {
-    return [libvirtCheck, riskCheck, hookCheck, unitCheck, natCheck, networkCheck].flatMap(check => check(snapshot))
+    return [libvirtCheck, riskCheck, hookCheck, unitCheck, natCheck, uplinksCheck, networkCheck].flatMap(check => check(snapshot))
         .sort((a, b) => worstFirst.indexOf(a.severity) - worstFirst.indexOf(b.severity));
 }
 

@@ -2,7 +2,7 @@
 // The difference of two states: as one nft transaction that touches nothing but what differs, and as the connections that
 // go on by the old translation until they are cut.
 import type { Mapping, NatElement, NatElements, NatState, Placed } from "./nat.ts";
-import { mappingElements, mappingKey, natElements } from "./nat.ts";
+import { isSingle, mappingElements, mappingKey, natElements } from "./nat.ts";
 import { formatPrefix } from "./nat-address.ts";
 import { elementText } from "./nat-file.ts";
 import { SETS, TABLE } from "./nat-frame.ts";
@@ -94,13 +94,13 @@ export function cuts(before: NatState, after: NatState): Cut[] {
     });
 }
 
-/** Public IPv4 addresses whose neighbours must learn where they are now: newly claimed ones. */
+/** Public addresses whose neighbours must learn where they are now: newly claimed ones. */
 export function announcements(before: NatState, after: NatState): string[] {
     const claimed = (state: NatState) => new Set(state.mappings
-            .filter(mapping => mapping.claimed && mapping.public.family === 4)
+            .filter(mapping => mapping.claimed && isSingle(mapping.public))
             .map(mappingKey));
     const old = claimed(before);
-    return [...claimed(after)].filter(key => !old.has(key) && !key.includes("/"));
+    return [...claimed(after)].filter(key => !old.has(key));
 }
 
 /** A change as `kvm-tap-nat apply` and `arm` read it. `file` is the new nat.nft, for `arm`. */

@@ -5,9 +5,9 @@
 import type { Message } from "./message.ts";
 import { msg } from "./message.ts";
 import type { Mapping, NatElements, NatState, Placed } from "./nat.ts";
-import { collect, deviceElements, mappingElements, normalState } from "./nat.ts";
+import { collect, deviceElements, mappingElements, normalState, wayElements } from "./nat.ts";
 import { formatPrefix, parsePrefix } from "./nat-address.ts";
-import { FRAME, REMOVE_TABLE, SETS, TABLE, TABLE_FAMILY, TABLE_NAME } from "./nat-frame.ts";
+import { FRAME, NAME_SETS, REMOVE_TABLE, SETS, TABLE, TABLE_FAMILY, TABLE_NAME } from "./nat-frame.ts";
 
 export const NAT_FILE = "/etc/kvm-tap/nat.nft";
 
@@ -19,7 +19,7 @@ const HEAD = `# SPDX-License-Identifier: CC0-1.0
 
 /** An ifname in quotes, since names such as "all" or "vlan" are keywords; addresses and ports as they are. */
 function keyText(set: string, key: string): string {
-    return SETS.get(set) === "set" && ["uplinks", "taps", "guarded", "shared"].includes(set) ? `"${key}"` : key;
+    return NAME_SETS.has(set) ? key.replace(/^\S+/, "\"$&\"") : key;
 }
 
 /** One element as it stands between the braces. */
@@ -47,6 +47,7 @@ export function natFile(state: NatState): string {
         normal.mappings.filter(wanted).map(mapping => addLine(mappingElements(mapping)));
     return HEAD + REMOVE_TABLE + FRAME + [
         ...section("Uplinks", normal.uplinks.length > 0 ? [addLine(normal.uplinks.map(key => ({ set: "uplinks", key })))] : []),
+        ...section("Ways back, one for each of several uplinks", (normal.ways ?? []).map(way => addLine(wayElements(way)))),
         ...section("Devices of guests", normal.devices.map(device => addLine(deviceElements(device)))),
         ...section("IPv4", lines(mapping => mapping.enabled && mapping.public.family === 4)),
         ...section("IPv6", lines(mapping => mapping.enabled && mapping.public.family === 6)),

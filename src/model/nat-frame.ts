@@ -8,6 +8,14 @@ export const TABLE_FAMILY = "inet";
 export const TABLE_NAME = "kvm_tap";
 export const TABLE = `${TABLE_FAMILY} ${TABLE_NAME}`;
 
+/**
+ * Of the connections of uplink number N the mark is WAY_MARK + N; the rule of ip-rule(8) that this mark obeys and the routing
+ * table it leads to are both WAY_TABLE + N. N is 1 to 255. pkg/host/kvm-tap-nat has the same numbers.
+ */
+export const WAY_MARK = 0x6b740000;
+export const WAY_TABLE = 10700;
+export const MOST_WAYS = 255;
+
 /** Removes the table whether it is there or not; `destroy table` is newer than Debian 12's nft. */
 export const REMOVE_TABLE = `table ${TABLE}\ndelete table ${TABLE}\n`;
 
@@ -43,6 +51,9 @@ function setsOfFamily(family: Family): FrameSet[] {
         { kind: "set", name: `ports${family}`, definition: `${type} . inet_proto . inet_service; flags interval;` },
         { kind: "set", name: `protocols${family}`, definition: `${type} . inet_proto;` },
         { kind: "set", name: `logged${family}`, definition: `${type};`, why: "new incoming connections are logged" },
+        { kind: "map", name: `ways${family}`, definition: `${type} : mark;`, why: "what the guest begins leaves by this uplink" },
+        { kind: "map", name: `waysnet${family}`, definition: `${type} : mark; flags interval;` },
+        { kind: "map", name: `gateways${family}`, definition: `type ifname : ipv${family}_addr;`, why: "of uplinks; no rule uses it" },
     ];
 }
 
@@ -50,8 +61,12 @@ const FRAME_SETS: readonly FrameSet[] = [
     ...setsOfFamily(4),
     ...setsOfFamily(6),
     { kind: "set", name: "uplinks", definition: "type ifname;", why: "links to the outside" },
+    { kind: "map", name: "ways", definition: "type ifname : mark;", why: "of several uplinks: the mark that leads back there" },
+    { kind: "set", name: "outward", definition: "typeof fib daddr oifname;", why: "the same names: nft 1.0.6 compares fib only so" },
     { kind: "set", name: "taps", definition: "type ifname;", why: "devices of mapped guests" },
     { kind: "set", name: "guarded", definition: "type ifname;", why: "of these, with anti-spoofing" },
+    { kind: "set", name: "bound", definition: "type ifname;", why: "of these, only the MAC addresses of the next set" },
+    { kind: "set", name: "macs", definition: "type ifname . ether_addr;" },
     { kind: "set", name: "shared", definition: "type ifname;", why: "of these, unmapped guests use the host's address" },
 ];
 
@@ -64,12 +79,16 @@ const TRANSLATE_DESTINATION = FAMILIES.flatMap(([ip, family]) => [
 
 const DROP_OWNED = FAMILIES.flatMap(([ip, family]) => ["owned", "ownednet"].map(set => `${ip} daddr @${set}${family} counter drop`));
 
+/** A connection that a guest begins, and that the default route would send out by an uplink. */
+const BEGUN = `ct state new ct mark 0 iifname != @uplinks fib daddr oifname @outward`;
+
 const FRAME_CHAINS: readonly FrameChain[] = [
     {
         name: "spoofed",
-        why: "A guest may send only from addresses that are routed to its device.",
+        why: "A guest may send only from addresses that are routed to its device, and from its own MAC address.",
         hook: "type filter hook prerouting priority -290",
         rules: [
+            "iifname @bound iifname . ether saddr != @macs counter drop",
             "iifname @guarded ip saddr != 0.0.0.0 fib saddr . iif oif missing counter drop",
             "iifname @guarded ip6 saddr != { ::, fe80::/10 } fib saddr . iif oif missing counter drop",
         ],
@@ -99,6 +118,17 @@ const FRAME_CHAINS: readonly FrameChain[] = [
         // What none of these translates must not be translated by others either: a container's published port means every address
         // of the host, and this one is one, by its local route.
         rules: [...TRANSLATE_DESTINATION, ...DROP_OWNED],
+    },
+    {
+        name: "ways",
+        why: "With several uplinks: answers leave by the uplink that the connection came in by, and what a guest begins by that of its mapping.",
+        // All translation of destinations takes place at -100 (nf_nat_proto.c), whatever the priorities of the chains that ask for it.
+        hook: "type filter hook prerouting priority -95",
+        rules: [
+            "ct state new ct mark 0 ct status dnat ct mark set iifname map @ways",
+            ...FAMILIES.flatMap(([ip, family]) => ["ways", "waysnet"].map(map => `${BEGUN} ct mark set ${ip} saddr map @${map}${family}`)),
+            `ct mark & 0xffffff00 == 0x${WAY_MARK.toString(16)} iifname != @uplinks meta mark set ct mark`,
+        ],
     },
     { name: "output", hook: "type nat hook output priority -105", rules: TRANSLATE_DESTINATION },
     {
@@ -168,6 +198,13 @@ export const FRAME = `table ${TABLE} {\n${FRAME_SETS.map(setText).join("\n")}\n\
 
 /** The sets of the frame, by name: whether each is a map. */
 export const SETS: ReadonlyMap<string, "set" | "map"> = new Map(FRAME_SETS.map(set => [set.name, set.kind]));
+
+/** Sets whose keys are, or begin with, names of links. */
+export const NAME_SETS: ReadonlySet<string> = new Set(
+    FRAME_SETS.filter(({ definition }) => /^type(?: ifname|of fib)/.test(definition)).map(set => set.name));
+
+/** Maps whose values are marks. */
+export const MARK_MAPS: ReadonlySet<string> = new Set(FRAME_SETS.filter(({ definition }) => definition.includes(": mark")).map(set => set.name));
 
 /** The chains of the frame and how many rules each has. */
 export const CHAIN_RULES: ReadonlyMap<string, number> = new Map(FRAME_CHAINS.map(chain => [chain.name, chain.rules.length]));

@@ -56,6 +56,13 @@ export function gateways(snapshot: Pick<Snapshot, "routes">): string[] {
     return (valueOf(snapshot.routes) ?? []).flatMap(route => parseAddress(route.gateway ?? "")?.address ?? []);
 }
 
+/** MAC addresses of the guests' interfaces on a device, running and configured, in lower case. */
+export function macsOn(snapshot: Pick<Snapshot, "guests">, device: string): string[] {
+    const interfaces = (valueOf(snapshot.guests) ?? [])
+            .flatMap(({ live, configured }) => [...live?.interfaces ?? [], ...configured?.interfaces ?? []]);
+    return [...new Set(interfaces.flatMap(({ target, mac }) => target === device && mac !== undefined ? [mac.toLowerCase()] : []))].sort();
+}
+
 export function linkNamed(snapshot: Pick<Snapshot, "links">, name: string): Link | undefined {
     return valueOf(snapshot.links)?.find(link => link.name === name);
 }

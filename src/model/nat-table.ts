@@ -5,7 +5,7 @@ import { msg } from "./message.ts";
 import type { NatElements, Placed } from "./nat.ts";
 import { collect } from "./nat.ts";
 import { formatPrefix, parsePrefix } from "./nat-address.ts";
-import { CHAIN_RULES, SETS, TABLE_FAMILY, TABLE_NAME } from "./nat-frame.ts";
+import { CHAIN_RULES, MARK_MAPS, SETS, TABLE_FAMILY, TABLE_NAME } from "./nat-frame.ts";
 
 /** First packets of connections that an element translated, since it was loaded. */
 export interface Hits {
@@ -41,6 +41,11 @@ function arrayAt(value: unknown, key: string): readonly unknown[] {
 const PROTOCOL_NUMBERS: Readonly<Record<string, string>> = {
     1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 50: "esp", 51: "ah", 58: "ipv6-icmp", 132: "sctp", icmpv6: "ipv6-icmp",
 };
+
+/** Marks are numbers in JSON, and hexadecimal in nft's own text. */
+function valueText(set: string, value: unknown): string {
+    return MARK_MAPS.has(set) && typeof value === "number" ? `0x${value.toString(16).padStart(8, "0")}` : expressionText(value);
+}
 
 function scalarText(value: unknown): string {
     if (typeof value !== "string" && typeof value !== "number")
@@ -79,7 +84,7 @@ function readElement(set: string, json: unknown): ReadElement | undefined {
     return {
         placed: {
             set, key,
-            ...(right === undefined ? {} : { value: expressionText(right) }),
+            ...(right === undefined ? {} : { value: valueText(set, right) }),
             ...(typeof comment === "string" && comment !== "" ? { comment } : {}),
         },
         ...(counter ? { hits: { packets: Number(counter["packets"]), bytes: Number(counter["bytes"]) } } : {}),

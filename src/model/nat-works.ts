@@ -3,14 +3,15 @@
 import type { Ruleset } from "./firewall.ts";
 import type { Message } from "./message.ts";
 import { msg } from "./message.ts";
-import type { Mapping } from "./nat.ts";
+import type { Mapping, NatState } from "./nat.ts";
 import { isSingle } from "./nat.ts";
 import type { Prefix } from "./nat-address.ts";
 import { formatPrefix } from "./nat-address.ts";
 import type { Obstacle } from "./nat-foreign.ts";
 import { foreignSays, foreignUses, obstacleCure, obstacleSays, obstacles } from "./nat-foreign.ts";
-import { hostAddresses, linkNamed, routeTo } from "./nat-host.ts";
+import { hostAddresses, linkNamed, macsOn, routeTo } from "./nat-host.ts";
 import type { NatReading } from "./nat-reading.ts";
+import { mappingWaysProblems, type ReversePath } from "./nat-ways.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { Link } from "./tap.ts";
 import { isTap } from "./tap.ts";
@@ -27,6 +28,8 @@ export interface Around {
     ipv4?: boolean;
     ipv6?: boolean;
     tracked?: { count: number; max: number };
+    /** Of the uplinks. */
+    reversePath?: ReversePath;
     /** Tables of others. */
     firewalls: readonly Ruleset[];
     /** What could not be read. */
@@ -60,6 +63,15 @@ function wayFindings(snapshot: Snapshot, mapping: Mapping, uplinks: readonly str
     if (!link.up)
         return [danger(msg("$0, the way to $1, is down.", device, inside))];
     return isTap(link) && !link.carrier ? [warning(msg("No guest is attached to $0 now.", device))] : [];
+}
+
+/** Anti-spoofing drops all that a guest sends whose MAC address was changed. */
+function macFindings(snapshot: Snapshot, mapping: Mapping, state: NatState): Finding[] {
+    const { device } = wayIn(snapshot, mapping.guest, state.uplinks);
+    const { macs } = state.devices.find(({ name }) => name === device) ?? {};
+    const others = macs ? macsOn(snapshot, device ?? "").filter(mac => !macs.includes(mac)) : [];
+    return others.map(mac => danger(msg("Anti-spoofing on $0 drops what its guest sends from $1: it was set up for $2. Save the settings of the device once more.",
+        device ?? "", mac, (macs ?? []).join(", "))));
 }
 
 function uplinkFindings(snapshot: Snapshot, uplinks: readonly string[]): Finding[] {
@@ -130,8 +142,11 @@ export function findings(snapshot: Snapshot, reading: NatReading, mapping: Mappi
         return [{ severity: "info", says: msg("Disabled: the host holds the address and answers nothing on it.") }];
     if (!reading.running)
         return [danger(msg("The table is not loaded: nothing is translated."))];
-    const { uplinks } = reading.running.state;
+    const { state } = reading.running;
+    const { uplinks } = state;
     return [
+        ...macFindings(snapshot, mapping, state),
+        ...mappingWaysProblems(snapshot, state, mapping, around?.reversePath).map(({ says }) => warning(says)),
         ...wayFindings(snapshot, mapping, uplinks), ...uplinkFindings(snapshot, uplinks), ...kernelFindings(mapping, around),
         ...ownerFindings(snapshot, mapping), ...conflictFindings(snapshot, mapping.public, uplinks, around),
         ...firewallFindings(snapshot, mapping, uplinks, around),

@@ -5,6 +5,7 @@ import type { Message } from "./message.ts";
 import { msg } from "./message.ts";
 import type { Family, Prefix } from "./nat-address.ts";
 import { comparePrefixes, formatPrefix, parsePrefix, width } from "./nat-address.ts";
+import { MOST_WAYS, WAY_MARK } from "./nat-frame.ts";
 
 export const PORT_PROTOCOLS = ["tcp", "udp", "sctp"] as const;
 export const WHOLE_PROTOCOLS = ["icmp", "ipv6-icmp", "tcp", "udp", "sctp", "gre", "esp", "ah"] as const;
@@ -35,6 +36,18 @@ export interface Mapping {
     log: boolean;
     /** Absent: everything may come in. Single addresses only. */
     limits?: Limits;
+    /** Number of the uplink that what the guest begins leaves by. Absent: as the default route says. */
+    way?: number;
+}
+
+/** How packets find back to one of several uplinks. */
+export interface Way {
+    uplink: string;
+    /** 1 to 255; its mark, rule and routing table follow from it (nat-frame.ts). */
+    number: number;
+    /** Absent: the gateway of the default route over the uplink. */
+    gateway4?: string;
+    gateway6?: string;
 }
 
 /** A device that guests of mappings hang on. */
@@ -44,11 +57,15 @@ export interface NatDevice {
     guarded: boolean;
     /** Guests without a mapping reach the outside through the host's own address. */
     shared: boolean;
+    /** Only packets from these MAC addresses may come out of it. Absent: from any. Lower case. */
+    macs?: readonly string[];
 }
 
 export interface NatState {
     /** Links to the outside, by name: they may appear later. */
     uplinks: readonly string[];
+    /** One for each uplink where there are several. Absent: all answers leave by the default route. */
+    ways?: readonly Way[];
     mappings: readonly Mapping[];
     devices: readonly NatDevice[];
 }
@@ -118,6 +135,10 @@ function normalLimits(limits: Limits): Limits {
     };
 }
 
+function compareWays(a: Way, b: Way): number {
+    return a.number - b.number || (a.uplink < b.uplink ? -1 : 1);
+}
+
 /** The same state in its one canonical order, so that equal states are deeply equal. */
 export function normalState(state: NatState): NatState {
     return {
@@ -125,14 +146,30 @@ export function normalState(state: NatState): NatState {
         mappings: state.mappings
                 .map(mapping => mapping.limits ? { ...mapping, limits: normalLimits(mapping.limits) } : mapping)
                 .sort(compareMappings),
-        devices: [...state.devices].sort((a, b) => a.name < b.name ? -1 : 1),
+        devices: state.devices
+                .map(({ macs = [], ...device }) => macs.length > 0 ? { ...device, macs: [...new Set(macs)].sort() } : device)
+                .sort((a, b) => a.name < b.name ? -1 : 1),
+        ...(state.ways && state.ways.length > 0 ? { ways: [...state.ways].sort(compareWays) } : {}),
     };
 }
 
 /** The names of a mapping's sets: maps and sets of single addresses are hashes, those of prefixes are interval trees. */
-export function setsOf(prefix: Prefix): Record<"public" | "guest" | "disabled" | "owned", string> {
+export function setsOf(prefix: Prefix): Record<"public" | "guest" | "disabled" | "owned" | "ways", string> {
     const suffix = (isSingle(prefix) ? "" : "net") + String(prefix.family);
-    return { public: `public${suffix}`, guest: `guest${suffix}`, disabled: `disabled${suffix}`, owned: `owned${suffix}` };
+    return {
+        public: `public${suffix}`, guest: `guest${suffix}`, disabled: `disabled${suffix}`, owned: `owned${suffix}`, ways: `ways${suffix}`,
+    };
+}
+
+/** The mark of an uplink's connections, as nft prints it. */
+export function wayMark(number: number): string {
+    return `0x${(WAY_MARK + number).toString(16)}`;
+}
+
+/** The reverse of `wayMark`; undefined for other marks. */
+export function wayNumber(mark: string): number | undefined {
+    const number = Number(mark) - WAY_MARK;
+    return number >= 1 && number <= MOST_WAYS ? number : undefined;
 }
 
 /** One element with the set it belongs to. */
@@ -169,6 +206,16 @@ export function mappingElements(mapping: Mapping): Placed[] {
         ...(mapping.claimed ? [{ set: sets.owned, key: outside }] : []),
         ...(mapping.log ? [{ set: `logged${mapping.public.family}`, key: outside }] : []),
         ...limitElements(mapping, outside),
+        ...(mapping.way === undefined ? [] : [{ set: sets.ways, key: inside, value: wayMark(mapping.way) }]),
+    ];
+}
+
+export function wayElements({ uplink, number, gateway4, gateway6 }: Way): Placed[] {
+    return [
+        { set: "ways", key: uplink, value: wayMark(number) },
+        { set: "outward", key: uplink },
+        ...(gateway4 === undefined ? [] : [{ set: "gateways4", key: uplink, value: gateway4 }]),
+        ...(gateway6 === undefined ? [] : [{ set: "gateways6", key: uplink, value: gateway6 }]),
     ];
 }
 
@@ -176,6 +223,9 @@ export function deviceElements(device: NatDevice): Placed[] {
     return [
         { set: "taps", key: device.name },
         ...(device.guarded ? [{ set: "guarded", key: device.name }] : []),
+        ...(device.macs && device.macs.length > 0 ? [
+            { set: "bound", key: device.name }, ...device.macs.map(mac => ({ set: "macs", key: `${device.name} . ${mac}` })),
+        ] : []),
         ...(device.shared ? [{ set: "shared", key: device.name }] : []),
     ];
 }
@@ -194,6 +244,7 @@ export function collect(placed: Iterable<Placed>): NatElements {
 export function natElements(state: NatState): NatElements {
     return collect([
         ...state.uplinks.map(key => ({ set: "uplinks", key })),
+        ...(state.ways ?? []).flatMap(wayElements),
         ...state.devices.flatMap(deviceElements),
         ...state.mappings.flatMap(mappingElements),
     ]);
@@ -237,6 +288,7 @@ function readMappings(elements: NatElements, family: Family, suffix: "" | "net",
     const guests = keysOf(elements, `guest${suffix}${family}`);
     const owned = keysOf(elements, `owned${suffix}${family}`);
     const logged = keysOf(elements, `logged${family}`);
+    const ways = keysOf(elements, `ways${suffix}${family}`);
     const seen = new Set<string>();
     const read = (enabled: boolean) => [...keysOf(elements, `${enabled ? "public" : "disabled"}${suffix}${family}`)].flatMap(([key, element]) => {
         const [outside, inside] = [parsePrefix(key), parsePrefix(element.value ?? "")];
@@ -250,12 +302,33 @@ function readMappings(elements: NatElements, family: Family, suffix: "" | "net",
         if (enabled && guests.get(element.value ?? "")?.value !== key)
             oddities.push(msg("$0 is mapped one way only: what $1 sends leaves with another address.", key, element.value ?? ""));
         const limit = limits.get(key);
+        const way = wayNumber(ways.get(element.value ?? "")?.value ?? "");
         return [{
             public: outside, guest: inside, description: element.comment ?? "", enabled, claimed: owned.has(key), log: logged.has(key),
             ...(limit ? { limits: normalLimits(limit) } : {}),
+            ...(way === undefined ? {} : { way }),
         }];
     });
     return [...read(true), ...read(false)];
+}
+
+function readDevices(elements: NatElements): NatDevice[] {
+    const pairs = [...keysOf(elements, "macs").keys()].map(key => key.split(" . "));
+    return [...keysOf(elements, "taps").keys()].map(name => ({
+        name,
+        guarded: keysOf(elements, "guarded").has(name),
+        shared: keysOf(elements, "shared").has(name),
+        ...(keysOf(elements, "bound").has(name) ? { macs: pairs.flatMap(([device, mac]) => device === name && mac ? [mac] : []) } : {}),
+    }));
+}
+
+function readWays(elements: NatElements): Way[] {
+    return [...keysOf(elements, "ways")].flatMap(([uplink, { value = "" }]) => {
+        const number = wayNumber(value);
+        const [gateway4, gateway6] = [keysOf(elements, "gateways4").get(uplink)?.value, keysOf(elements, "gateways6").get(uplink)?.value];
+        return number === undefined ? []
+            : [{ uplink, number, ...(gateway4 === undefined ? {} : { gateway4 }), ...(gateway6 === undefined ? {} : { gateway6 }) }];
+    });
 }
 
 /** Every element that the mappings, uplinks and devices do not account for, in words. */
@@ -273,12 +346,9 @@ export function readState(elements: NatElements): ReadState {
         (["", "net"] as const).flatMap(suffix => readMappings(elements, family, suffix, oddities)));
     const state = normalState({
         uplinks: [...keysOf(elements, "uplinks").keys()],
+        ways: readWays(elements),
         mappings,
-        devices: [...keysOf(elements, "taps").keys()].map(name => ({
-            name,
-            guarded: keysOf(elements, "guarded").has(name),
-            shared: keysOf(elements, "shared").has(name),
-        })),
+        devices: readDevices(elements),
     });
     return { state, oddities: [...oddities, ...unaccounted(elements, state)] };
 }

@@ -2,7 +2,7 @@
 // All that was read of the host, immutable. Each part says for itself whether it has been read.
 import type { Guest } from "./guest.ts";
 import type { Message } from "./message.ts";
-import type { Holder, Link, LinkAddress, Route } from "./tap.ts";
+import type { Holder, Link, LinkAddress, Route, RoutingRule } from "./tap.ts";
 
 /** A part of the host: not read yet, read, or not readable (with our sentence and the tool's own words). */
 export type Reading<T> =
@@ -79,7 +79,10 @@ export interface Snapshot {
     guests: Reading<readonly Guest[]>;
     links: Reading<readonly Link[]>;
     addresses: Reading<ReadonlyMap<string, readonly LinkAddress[]>>;
+    /** Of all tables. */
     routes: Reading<readonly Route[]>;
+    /** Rules of policy routing, IPv4 only: one ip(8) reads one family of them. */
+    rules: Reading<readonly RoutingRule[]>;
     units: Reading<ReadonlyMap<string, DeviceUnit>>;
     /** ActiveState by name of our other units, of libvirt's, of network managers and firewalls; those systemd does not know are absent. */
     services: Reading<ReadonlyMap<string, string>>;
@@ -117,7 +120,7 @@ export const NOTHING_READ: Snapshot = {
     access: "unknown",
     firewallChanges: 0,
     streams: { libvirt: LIVE, network: LIVE, nat: LIVE, history: LIVE },
-    libvirt: READING, guests: READING, links: READING, addresses: READING, routes: READING, units: READING, services: READING,
-    enabled: READING, files: READING, natTable: READING, profiles: READING, networkd: READING,
+    libvirt: READING, guests: READING, links: READING, addresses: READING, routes: READING, rules: READING, units: READING,
+    services: READING, enabled: READING, files: READING, natTable: READING, profiles: READING, networkd: READING,
     holders: READING, hook: READING, history: READING,
 };

@@ -22,6 +22,16 @@ export interface Route {
     metric?: number;
 }
 
+/** A rule of policy routing, IPv4 (ip-rule(8)). */
+export interface RoutingRule {
+    priority: number;
+    /** Table it leads to: a name, or a number as text. */
+    table: string;
+    /** Packet mark it asks for, in hexadecimal as ip prints it. */
+    mark?: string;
+    protocol?: string;
+}
+
 /** What the kernel says of a TUN/TAP device (tun.c; `linkinfo.info_data` of `ip -d -j link`). */
 export interface TunInfo {
     type: "tap" | "tun";

@@ -11,6 +11,8 @@ const hook = "/etc/libvirt/hooks/qemu.d/50-kvm-tap";
 function placeOf(file: string): string | null {
     if (file.endsWith(".service"))
         return `/usr/lib/systemd/system/${file}`;
+    if (file.endsWith(".conf"))
+        return `/usr/lib/systemd/system/nftables.service.d/${file}`;
     if (file === "50-kvm-tap")
         return hook;
     return file.endsWith(".7") ? null : `/usr/lib/kvm-tap/${file}`;

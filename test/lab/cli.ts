@@ -10,7 +10,7 @@ import { inHost } from "./machine.ts";
 import { directoryOf } from "./places.ts";
 import { releases, tree, type Release } from "./trees.ts";
 
-const usage = `test/lab/lab start RELEASE NAME [--plugin]   boots a host (${releases.join(", ")}) that stays until it is stopped
+const usage = `test/lab/lab start RELEASE NAME [--plugin] [--two-uplinks]   boots a host (${releases.join(", ")}) that stays until it is stopped
 test/lab/lab shell NAME                    a root shell in it
 test/lab/lab run NAME COMMAND…             a command in it
 test/lab/lab internet NAME COMMAND…        a command of this machine in its internet
@@ -52,7 +52,8 @@ const commands: Record<string, () => void | Promise<void>> = {
     prepare,
     async start() {
         const [host = ""] = rest;
-        await startHost({ release: name as Release, name: host, stays: true, plugin: rest.includes("--plugin") });
+        await startHost({ release: name as Release, name: host, stays: true, plugin: rest.includes("--plugin"),
+            uplinks: rest.includes("--two-uplinks") ? 2 : 1 });
     },
     shell: () => { hand(inHost(openHost(name).leader, ["env", "HOME=/root", `TERM=${process.env["TERM"] ?? "dumb"}`, "bash", "-l"])); },
     run: () => { hand(inHost(openHost(name).leader, rest)); },

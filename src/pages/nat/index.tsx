@@ -31,6 +31,7 @@ import { TestDialog } from "./test-dialog.tsx";
 import { exportAs, ImportDialog } from "./transfer.tsx";
 import { TrafficContext, useTraffic } from "../taps/traffic.tsx";
 import { useUse } from "./use.ts";
+import { WaysNotice } from "./ways-notice.tsx";
 
 type Open =
     | { dialog: "map" | "import" | "settings" }
@@ -41,15 +42,15 @@ const keyOf = (row: NatRow) => row.key;
 const textOf = (row: NatRow) => [row.key, row.guestAddress, row.guest, row.device, row.description, row.because].join(" ");
 
 /** What decides besides our table; read when the page opens and after each change of a table, our files and units. */
-function useForwarding(machine: Machine): Forwarding | undefined {
+function useForwarding(machine: Machine, uplinks: string): Forwarding | undefined {
     const { natTable, links, access, files, services, firewallChanges } = useSnapshot();
     const [found, setFound] = useState<Forwarding>();
     const count = links.state === "read" ? links.value.length : 0;
     useEffect(() => {
         let stale = false;
-        void readForwarding(machine).then(now => { if (!stale) setFound(now); });
+        void readForwarding(machine, uplinks.split(" ").filter(name => name !== "")).then(now => { if (!stale) setFound(now); });
         return () => { stale = true; };
-    }, [machine, access, natTable.state, files, services, firewallChanges, count]);
+    }, [machine, access, natTable.state, files, services, firewallChanges, count, uplinks]);
     return found;
 }
 
@@ -168,7 +169,7 @@ function PageActions({ open }: { open(what: Open): void }) {
 
 export function NatPage({ machine = host }: { machine?: Machine }) {
     const snapshot = useSnapshot();
-    const around = useForwarding(machine);
+    const around = useForwarding(machine, stateOf(snapshot).uplinks.join(" "));
     const { status, refresh } = useChangeStatus(machine);
     const use = useUse(machine);
     const owners = useOwners(machine, snapshot);
@@ -188,6 +189,7 @@ export function NatPage({ machine = host }: { machine?: Machine }) {
         <TrafficContext value={traffic}>
             <ChangeStatusNotice machine={machine} status={status} refresh={refresh} />
             {reading.state === "read" && <NatStatus reading={reading.value} pending={status.state === "pending"} />}
+            <WaysNotice reversePath={around?.reversePath} />
             <section className="kt-card kt-table-card">
                 <DataTable
                     place="nat" label={_("1:1 NAT")} rows={rows} columns={columns} filters={filters} sortBy="public" keyOf={keyOf} nameOf={keyOf}

@@ -26,6 +26,7 @@ import { ForeignUse } from "./foreign-use.tsx";
 import { ChangedMeanwhile, useChangedMeanwhile } from "./changed-meanwhile.tsx";
 import { GuestField, Origin, choiceKey, pickedOf, useAddressSearch } from "./guest-field.tsx";
 import { freeAddresses } from "./rows.ts";
+import { UplinkField, chosenUplink } from "./uplink-field.tsx";
 
 interface Form {
     public: string;
@@ -39,13 +40,15 @@ interface Form {
     guard: boolean;
     acceptOwn: boolean;
     uplink: string;
+    /** Of several uplinks, the one that the mapping's own connections leave by; empty: the default route's. */
+    leaves: string;
 }
 
-function formOf(mapping: Mapping | undefined, guestAddress: string, guarded: boolean): Form {
+function formOf(state: NatState, mapping: Mapping | undefined, guestAddress: string, guarded: boolean): Form {
     return {
         public: mapping ? mappingKey(mapping) : "", guest: mapping ? formatPrefix(mapping.guest) : guestAddress, picked: "",
         description: mapping?.description ?? "", limits: formatLimits(mapping?.limits), log: mapping?.log ?? false, guard: guarded,
-        acceptOwn: false, uplink: "",
+        acceptOwn: false, uplink: "", leaves: chosenUplink(state, mapping),
     };
 }
 
@@ -74,7 +77,7 @@ function wishOfForm(form: Form, old: Mapping | undefined): MappingWish | { probl
         return limits;
     return {
         public: form.public, guest: form.guest ?? "", description: form.description, log: form.log, guard: form.guard,
-        enabled: old?.enabled ?? true, acceptOwnAddress: form.acceptOwn, ...limits,
+        enabled: old?.enabled ?? true, acceptOwnAddress: form.acceptOwn, uplink: form.leaves, ...limits,
         ...(form.uplink === "" ? {} : { uplinks: [form.uplink] }),
     };
 }
@@ -159,7 +162,7 @@ export interface MapDialogProps {
 export function MapDialog({ old, guestAddress = "", machine, onClose, onDone }: MapDialogProps) {
     const snapshot = useSnapshot();
     const state = stateOf(snapshot);
-    const [form, setForm] = useState(() => formOf(old, guestAddress, isGuarded(snapshot, state, old)));
+    const [form, setForm] = useState(() => formOf(state, old, guestAddress, isGuarded(snapshot, state, old)));
     const [more, setMore] = useState(old?.limits !== undefined || old?.log === true);
     const set = <Key extends keyof Form>(key: Key) => (value: Form[Key]) => setForm(now => ({ ...now, [key]: value }));
     const search = useAddressSearch(machine, snapshot);
@@ -185,7 +188,7 @@ export function MapDialog({ old, guestAddress = "", machine, onClose, onDone }: 
             {changed && (
                 <ChangedMeanwhile
                     {...changed} onMine={settle}
-                    onTheirs={() => { setForm(formOf(changed.now, "", isGuarded(snapshot, state, changed.now))); settle(); }}
+                    onTheirs={() => { setForm(formOf(state, changed.now, "", isGuarded(snapshot, state, changed.now))); settle(); }}
                 />
             )}
             {choices.length > 0 && (
@@ -215,6 +218,7 @@ export function MapDialog({ old, guestAddress = "", machine, onClose, onDone }: 
                     help={_("The link that leads outside.")}
                 />
             )}
+            <UplinkField snapshot={snapshot} state={state} address={form.public} value={form.leaves} onChange={set("leaves")} />
             <ExpandableSection
                 toggleText={_("Limits, logging, anti-spoofing")} isExpanded={more} onToggle={(_event, expanded) => setMore(expanded)}
             >
@@ -229,7 +233,7 @@ export function MapDialog({ old, guestAddress = "", machine, onClose, onDone }: 
                     />
                     <Checkbox
                         id="map-guard" label={_("Anti-spoofing")}
-                        description={_("The guest's device may send only from addresses that are routed to it.")}
+                        description={_("The guest may send only from addresses that are routed to its device, and from its own MAC address.")}
                         isChecked={form.guard} onChange={(_event, value) => set("guard")(value)}
                     />
                 </div>

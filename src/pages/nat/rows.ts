@@ -52,8 +52,11 @@ function guestsByDevice(snapshot: Snapshot): ReadonlyMap<string, Guest> {
             target === undefined ? [] : [[target, guest] as const])));
 }
 
-/** The uplink whose network the public address lies in, else all: the provider sends it by any of them. */
-function uplinksOf(snapshot: Snapshot, mapping: Mapping, uplinks: readonly string[]): string {
+/** The uplink of the mapping, or whose network the public address lies in, else all: the provider sends it by any of them. */
+function uplinksOf(snapshot: Snapshot, mapping: Mapping, { uplinks, ways = [] }: NatState): string {
+    const own = ways.find(({ number }) => number === mapping.way)?.uplink;
+    if (own !== undefined)
+        return own;
     const route = routeTo(snapshot, mapping.public);
     return route?.gateway === undefined && uplinks.includes(route?.device ?? "") ? route?.device ?? "" : uplinks.join(", ");
 }
@@ -87,7 +90,7 @@ function rowOf(snapshot: Snapshot, reading: NatReading, mapping: Mapping, { gues
         device, severity: worst?.severity ?? "success", because: worst ? translate(worst.says) : "",
         hitsIn: hits(sets.public, key), hitsOut: hits(sets.guest, formatPrefix(mapping.guest)),
         sent: link?.traffic?.rxBytes ?? -1, received: link?.traffic?.txBytes ?? -1,
-        uplinks: uplinksOf(snapshot, mapping, uplinks), ...lookedAt(key, use),
+        uplinks: uplinksOf(snapshot, mapping, currentState(reading)), ...lookedAt(key, use),
         description: mapping.description, limited: mapping.limits !== undefined, log: mapping.log,
     };
 }
