@@ -280,23 +280,25 @@ await eachRelease(release => {
             expect(canonicalXml(await secrets(host))).toBe(canonicalXml(before));
         });
 
-        test("a network filter with its parameters, at once and for the next start", async () => {
-            const { snapshot, guest } = await read(host);
-            const opened = pairInterfaces(guest)[0];
-            const filter = "<filterref filter='clean-traffic'><parameter name='IP' value='10.0.0.2'/></filterref></interface>";
-            const xml = (opened?.configured?.xml ?? "").replace("</interface>", filter);
-            const plan = planOf(planInterface(snapshot, { uuid, opened, xml, config: true, live: "change" }));
-            const inForce = () => host.sh("ebtables -t nat -L");
-            expect(await inForce()).not.toContain("10.0.0.2");
-            expect(await run(host, plan)).toBe(true);
-            const pair = pairInterfaces((await read(host)).guest)[0];
-            expect(pair?.configured?.xml).toContain("value='10.0.0.2'");
-            expect(pair?.live?.xml).toContain("value='10.0.0.2'");
-            expect(await inForce()).toContain("10.0.0.2");
-            await undo(host, plan);
-            expect(canonicalXml(await secrets(host))).toBe(canonicalXml(before));
-            expect(await inForce()).not.toContain("10.0.0.2");
-        });
+        if (covering(release, "")) { // some seconds of ebtables
+            test("a network filter with its parameters, at once and for the next start", async () => {
+                const { snapshot, guest } = await read(host);
+                const opened = pairInterfaces(guest)[0];
+                const filter = "<filterref filter='clean-traffic'><parameter name='IP' value='10.0.0.2'/></filterref></interface>";
+                const xml = (opened?.configured?.xml ?? "").replace("</interface>", filter);
+                const plan = planOf(planInterface(snapshot, { uuid, opened, xml, config: true, live: "change" }));
+                const inForce = () => host.sh("ebtables -t nat -L");
+                expect(await inForce()).not.toContain("10.0.0.2");
+                expect(await run(host, plan)).toBe(true);
+                const pair = pairInterfaces((await read(host)).guest)[0];
+                expect(pair?.configured?.xml).toContain("value='10.0.0.2'");
+                expect(pair?.live?.xml).toContain("value='10.0.0.2'");
+                expect(await inForce()).toContain("10.0.0.2");
+                await undo(host, plan);
+                expect(canonicalXml(await secrets(host))).toBe(canonicalXml(before));
+                expect(await inForce()).not.toContain("10.0.0.2");
+            });
+        }
 
         test("libvirt's success is not believed but read back: 9.0 ignores trustGuestRxFilters without a word", async () => {
             const { snapshot, guest } = await read(host);
