@@ -98,3 +98,14 @@ test("the commands of a change and those of its opposite", () => {
     expect(needsNewDevice(before, after)).toBe(false);
     expect(needsNewDevice(before, { ...before, multiQueue: true })).toBe(true);
 });
+
+test("a device that is down as its file says lacks what the kernel takes away, which is no drift", () => {
+    const file: TapSettings = { name: "x", multiQueue: false, up: false, addresses: ["10.0.0.1/32", "fe80::1/64"], routes: [{ destination: "10.0.0.2/32" }] };
+    const down: TapSettings = { name: "x", multiQueue: false, mtu: 1500, up: false, addresses: ["10.0.0.1/32"], routes: [] };
+    expect(driftOf(file, down)).toEqual([]);
+    expect(driftOf(file, { ...down, addresses: [] })).toEqual([{ what: "address", file: "10.0.0.1/32" }]);
+    expect(driftOf(file, { ...down, up: true })).toEqual([
+        { what: "state", kernel: "up", file: "down" }, { what: "address", file: "fe80::1/64" }, { what: "route", file: "10.0.0.2/32" },
+    ]);
+    expect(driftOf({ ...file, up: true }, down).map(({ what }) => what)).toEqual(["state", "address", "route"]);
+});
