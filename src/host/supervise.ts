@@ -4,14 +4,17 @@ import { CommandError, type Machine, type RunOptions, type Stream } from "./run.
 
 /** After an end, tried again after these milliseconds if not told otherwise; then only when somebody says that something changed. */
 const DELAYS = [100, 400, 1500, 5000] as const;
-/** A stream that lived this long has worked: the delays begin again. Also how long after its start `settled` comes. */
+/**
+ * A stream that lived this long has worked: the delays begin again. Also how long after the first reading `settled` comes; not
+ * after the start, or a slow host would be read twice at the same time.
+ */
 const SETTLED = 1000;
 
 export interface Supervised {
     line(line: string): void;
-    /** It was started (again). */
-    opened(): void;
-    /** A second after each start: what happened before the command was listening is to be read now. */
+    /** It was started (again). Tells when what it is about has been read, if it reads it now. */
+    opened(): Promise<void> | undefined;
+    /** A second after that: what happened before the command was listening is to be read now. */
     settled(): void;
     /** It ended. Without `again` nothing more is tried until `retry`. */
     ended(error: CommandError, again: boolean): void;
@@ -60,7 +63,7 @@ export class Supervise {
 
     #open() {
         let rest = "";
-        this.#stream = this.machine.stream(this.argv, {
+        const stream = this.machine.stream(this.argv, {
             data: chunk => {
                 const lines = (rest + chunk).split("\n");
                 rest = lines.pop() ?? "";
@@ -69,11 +72,19 @@ export class Supervise {
             },
             end: error => this.#ended(error ?? new CommandError(this.argv, null, 0, "")),
         }, this.options);
+        this.#stream = stream;
+        const reading = this.handlers.opened();
+        if (reading)
+            void reading.then(() => { if (this.#stream === stream) this.#settle(); });
+        else
+            this.#settle();
+    }
+
+    #settle() {
         this.#settling = setTimeout(() => {
             this.#attempts = 0;
             this.handlers.settled();
         }, SETTLED);
-        this.handlers.opened();
     }
 
     #ended(error: CommandError) {

@@ -62,7 +62,7 @@ export class GuestWatch {
             line: line => this.#event(line),
             opened: () => {
                 this.update({ streams: { libvirt: { state: "live" } } });
-                void this.readAll();
+                return this.readAll();
             },
             settled: () => { void this.readLists(); },
             ended: (error, again) => {

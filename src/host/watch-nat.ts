@@ -38,7 +38,7 @@ export class NatWatch {
             },
             opened: () => {
                 this.update({ streams: { nat: { state: "live" } } });
-                void this.#work.request();
+                return this.#work.request();
             },
             settled: () => void this.#work.request(),
             ended: (error, again) => {

@@ -68,7 +68,7 @@ export class NetworkWatch {
             },
             opened: () => {
                 this.update({ streams: { network: { state: "live" } } });
-                void this.readAll();
+                return this.readAll();
             },
             settled: () => void this.readAll(),
             ended: (error, again) => {

@@ -137,6 +137,7 @@ function watchHistory(machine: Machine, update: (part: Part) => void): Supervise
             entries = [];
             denied = undefined;
             update({ streams: { history: { state: "live" } } });
+            return undefined;
         },
         // An empty journal says nothing: after a second there is no past to wait for.
         settled: tell,

@@ -63,11 +63,12 @@ describe("a stream that should go on", () => {
     beforeEach(() => { jest.useFakeTimers(); });
     afterEach(() => { jest.useRealTimers(); });
 
-    function supervised(problem: string | null = null) {
+    function supervised(problem: string | null = null, reading?: Promise<void>) {
         const { machine, streams } = streamingMachine();
         const told: string[] = [];
         const supervise = new Supervise(machine, ["tool"], {
-            line: line => told.push(line), opened: () => told.push("opened"), settled: () => told.push("settled"),
+            line: line => told.push(line), settled: () => told.push("settled"),
+            opened: () => { told.push("opened"); return reading; },
             ended: (error, again) => told.push(`ended ${error.exitStatus ?? error.problem} ${again}`),
         });
         const end = () => streams[streams.length - 1]?.handlers.end(new CommandError(["tool"], problem, problem ? null : 1, ""));
@@ -110,6 +111,22 @@ describe("a stream that should go on", () => {
         end();
         jest.advanceTimersByTime(100);
         expect(streams).toHaveLength(3);
+    });
+
+    it("settles a second after its first reading, and not where it ended meanwhile", async () => {
+        let done = () => { /* set below */ };
+        const { told } = supervised(null, new Promise(resolve => { done = resolve; }));
+        await jest.advanceTimersByTimeAsync(5000);
+        expect(told).toEqual(["opened"]);
+        done();
+        await jest.advanceTimersByTimeAsync(999);
+        expect(told).toEqual(["opened"]);
+        await jest.advanceTimersByTimeAsync(1);
+        expect(told).toEqual(["opened", "settled"]);
+        const short = supervised("not-found", Promise.resolve());
+        short.end();
+        await jest.advanceTimersByTimeAsync(5000);
+        expect(short.told).toEqual(["opened", "ended not-found false"]);
     });
 
     it("is not tried again where the program is missing, nor after it was closed", () => {
