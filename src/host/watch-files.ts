@@ -22,19 +22,26 @@ export class FileWatch {
     #files = new Coalesce(() => this.#readFiles());
     #units = new Coalesce(() => this.#readUnits());
     #presences = new Coalesce(() => this.#readPresence());
-    #watches: { close(): void }[];
+    #watches: readonly { close(): void }[] = [];
 
     constructor(readonly machine: Machine, readonly update: Update) {
+        this.restart();
+    }
+
+    /** With other rights from now on: watches end with the bridge that held them. */
+    restart() {
+        for (const watch of this.#watches)
+            watch.close();
         this.#watches = [
             // The directory of /etc/network/interfaces, a file.
             ...[...TEXT_PLACES.filter(place => place !== "/etc/network/interfaces"), "/etc/network"].map(place =>
-                machine.watchDirectory(place, () => void this.#files.request())),
-            ...PRESENCE_PLACES.map(place => machine.watchDirectory(place, () => {
+                this.machine.watchDirectory(place, () => void this.#files.request())),
+            ...PRESENCE_PLACES.map(place => this.machine.watchDirectory(place, () => {
                 void this.#presences.request();
                 void this.#units.request();
             })),
-            machine.watchDirectory(NETWORKD_LINKS, () => void this.#presences.request()),
-            machine.watchDirectory(RUNNING_UNITS, path => {
+            this.machine.watchDirectory(NETWORKD_LINKS, () => void this.#presences.request()),
+            this.machine.watchDirectory(RUNNING_UNITS, path => {
                 if (path.includes("kvm-tap") || isOther(path.replace(/^.*:/, "")))
                     void this.#units.request();
             }),

@@ -55,7 +55,7 @@ export class GuestWatch {
     #some = new Set<string>();
     #work = new Coalesce(() => this.#refresh());
     #events: Supervise;
-    #watches: { close(): void }[];
+    #watches: readonly { close(): void }[] = [];
 
     constructor(readonly machine: Machine, readonly update: Update) {
         this.#events = new Supervise(machine, EVENTS, {
@@ -91,8 +91,9 @@ export class GuestWatch {
         return this.#work.request();
     }
 
-    /** With other rights from now on. */
+    /** With other rights from now on: a directory that may not be read is not watched, and a bridge that goes takes its watches along. */
     restart() {
+        this.#watch();
         this.#virsh?.close();
         this.#virsh = undefined;
         this.#events.restart();
@@ -109,6 +110,15 @@ export class GuestWatch {
         this.#virsh?.close();
         for (const watch of this.#watches)
             watch.close();
+    }
+
+    #watch() {
+        for (const watch of this.#watches)
+            watch.close();
+        this.#watches = [
+            ...PLACES.map(place => this.machine.watchDirectory(place, path => this.#file(path))),
+            this.machine.watchDirectory(SOCKETS, () => this.#events.retry()),
+        ];
     }
 
     #event(line: string) {

@@ -85,9 +85,8 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
         update({ access: admin ? "admin" : "limited" });
         if (before === "unknown" || (before === "admin") === admin)
             return;
-        for (const part of [guests, network, nat, history])
+        for (const part of [guests, network, nat, files, history])
             part.restart();
-        void files.readAll();
     });
     return {
         show({ traffic = false, holders = false, hits = false }) {

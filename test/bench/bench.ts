@@ -8,14 +8,14 @@ import { watchHost } from "../../src/host/watch.ts";
 import { NOTHING_READ, valueOf, type Snapshot } from "../../src/model/snapshot.ts";
 import { startHostWithPlugin } from "../browser/packages.ts";
 import { sleep, type TestHost } from "../lab/host.ts";
-import { pageCosts } from "./page.ts";
+import { inBrowser, pageCosts, storm, type Opening } from "./page.ts";
 
 const uuid = (index: number) => `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`;
 
-function definition(index: number): string {
+function definition(index: number, model = "virtio"): string {
     return `<domain type='qemu'><name>guest${index}</name><uuid>${uuid(index)}</uuid><memory unit='MiB'>32</memory>
 <os><type arch='x86_64'>hvm</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
-<interface type='ethernet'><target dev='tap${index}' managed='no'/><model type='virtio'/></interface></devices></domain>`;
+<interface type='ethernet'><target dev='tap${index}' managed='no'/><model type='${model}'/></interface></devices></domain>`;
 }
 
 /** Guests that are off and devices with an address and a route each, from `first` up to `last`. */
@@ -106,47 +106,103 @@ async function commandsAlone(host: TestHost, rounds: number) {
 }
 
 const milliseconds = (value: number) => `${value.toFixed(0)} ms`;
-const megabytes = () => process.memoryUsage().heapUsed / 1e6;
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+const ratio = (value: number, to: number) => (value / to).toFixed(2);
+
+/** Below the browser: the same code as in the page, its commands run without a bridge. */
+async function below(host: TestHost) {
+    const bares: number[] = [], opens: number[] = [];
+    let processes = 0;
+    for (let round = 0; round < 3; round++) {
+        bares.push(await bare(host));
+        const seen = await open(host);
+        opens.push(seen.took);
+        await sleep(1500);
+        processes = seen.processes();
+        seen.watch.close();
+        await sleep(200);
+    }
+    console.log(`  reading the host, below the browser: ${milliseconds(median(opens))}; the bare commands: ${milliseconds(median(bares))}; ratio ${
+        ratio(median(opens), median(bares))}`);
+    const seen = await open(host);
+    await sleep(2500);
+    const before = seen.processes();
+    await sleep(3000);
+    console.log(`  processes to open: ${processes} (at most 12); while nothing happens: ${seen.processes() - before} (0)`);
+    const alone = await commandsAlone(host, 7);
+    const late = await latencies(host, seen, 7);
+    console.log(`  a guest starts: seen ${milliseconds(late.guest)} after the command was given (the command alone: ${
+        milliseconds(alone.guest)}), at most 250 ms later`);
+    console.log(`  a link goes down: seen after ${milliseconds(late.link)} (alone: ${milliseconds(alone.link)})`);
+    seen.watch.close();
+}
+
+/** Of the programs that the page runs on the host, and of Cockpit's bridges that carry their words; memory shared with others in parts. */
+async function hostMemory(host: TestHost) {
+    const sizes = await host.sh("for p in /proc/[0-9]*; do echo \"$(sed -n 's/^Pss: *\\([0-9]*\\).*/\\1/p' $p/smaps_rollup 2>/dev/null) $(tr '\\0' ' ' <$p/cmdline)\"; done 2>/dev/null");
+    const found = [...sizes.matchAll(/^(\d+) (.+)$/gm)].map(([, kilobytes, program = ""]) => ({ bytes: Number(kilobytes) * 1024, program }));
+    const of = (pattern: RegExp) => found.filter(({ program }) => pattern.test(program));
+    const sum = (list: typeof found) => list.reduce((all, { bytes }) => all + bytes, 0);
+    const programs = of(/^(virsh|ip|nft|journalctl) /);
+    return { count: programs.length, programs: sum(programs), bridges: sum(of(/cockpit-bridge/)) };
+}
+
+/** Devices that come and go and guests that are defined anew, about a thousand events; `model` of the last guest's interface ends it. */
+async function burst(host: TestHost, guests: number, model: string): Promise<void> {
+    const devices = Array.from({ length: 250 }, (_, index) => `storm${index}`);
+    const lines = (line: (name: string) => string) => devices.map(name => `${line(name)}\n`).join("");
+    await host.run(["ip", "-batch", "-"], lines(name => `tuntap add dev ${name} mode tap`) + lines(name => `link set dev ${name} up`) +
+        lines(name => `tuntap del dev ${name} mode tap`));
+    const numbers = Array.from({ length: guests }, (_, index) => guests - 1 - index);
+    for (const index of numbers)
+        writeFileSync(join(host.root, `var/tmp/guests/${index}.xml`), definition(index, model));
+    await host.run(["virsh", "-q"], numbers.map(index => `define /var/tmp/guests/${index}.xml\n`).join(""));
+}
+
+interface Before {
+    heap: number;
+    programs: number;
+}
+
+/** In the browser; `before` are the sizes with fewer guests, to compare with. */
+async function page(host: TestHost, size: number, before: Before | undefined): Promise<Before> {
+    return inBrowser(host, async cockpit => {
+        const bares = [await bare(host)];
+        const { openings, heap, links, guests } = await pageCosts(cockpit, host, { row: "guest0", device: "tap0", rounds: 7 });
+        bares.push(await bare(host), await bare(host));
+        const part = (of: (opening: Opening) => number) => median(openings.map(of));
+        console.log(`  opening the page: guests shown after ${milliseconds(part(({ shown }) => shown))}, ratio ${
+            ratio(part(({ shown }) => shown), median(bares))} to the bare commands' ${milliseconds(median(bares))} (at most 3 at 1,000)`);
+        console.log(`    of it ${milliseconds(part(({ scripts }) => scripts))} until its scripts run, then ${
+            milliseconds(part(({ scripts, first }) => first - scripts))} until the host's first answer, ${
+            milliseconds(part(({ first, last }) => last - first))} until the last of ${
+            part(({ messages }) => messages)} messages with ${megabytes(part(({ bytes }) => bytes))}, ${
+            milliseconds(part(({ last, shown }) => shown - last))} to draw`);
+        console.log(`  a link goes down or up: its row has changed ${milliseconds(median(links))} after the command was given; a guest starts or stops: ${
+            milliseconds(median(guests))} after the command was done (at most 250 ms)`);
+        const memory = await hostMemory(host);
+        console.log(`  memory: JavaScript of page and shell ${megabytes(heap)}${before ? `, ${ratio(heap, before.heap)} times that with 10 guests` : ""
+        }; ${memory.count} programs on the host ${megabytes(memory.programs)}${before ? `, ${ratio(memory.programs, before.programs)} times` : ""
+        }; Cockpit's bridges ${megabytes(memory.bridges)}`);
+        const many = Math.min(size, 250);
+        const { took, after, longest } = await storm(cockpit, "guest0", "e1000", () => burst(host, many, "e1000"));
+        console.log(`  a storm of ${750 + many} events in ${milliseconds(took)}: its end shows ${milliseconds(after)
+        } later; never longer than ${milliseconds(longest)} without a new frame; ${(await hostMemory(host)).count - memory.count} processes more`);
+        await burst(host, many, "virtio");
+        return { heap, programs: memory.programs };
+    });
+}
 
 const host = await startHostWithPlugin({ release: "trixie", name: `bench-${process.pid}` });
 try {
     let first = 0;
+    let before: Before | undefined;
     for (const size of [10, 1000]) {
         await furnish(host, first, size);
         first = size;
-        const bares: number[] = [], opens: number[] = [];
-        let processes = 0;
-        for (let round = 0; round < 3; round++) {
-            bares.push(await bare(host));
-            const seen = await open(host);
-            opens.push(seen.took);
-            await sleep(1500);
-            processes = seen.processes();
-            seen.watch.close();
-            await sleep(200);
-        }
-        globalThis.gc?.();
-        const memory = megabytes();
-        const seen = await open(host);
-        await sleep(2500);
-        const before = seen.processes();
-        await sleep(3000);
         console.log(`${size} guests and devices`);
-        console.log(`  opening: ${milliseconds(median(opens))}; the bare commands: ${milliseconds(median(bares))}; ratio ${
-            (median(opens) / median(bares)).toFixed(2)} (at most 3 at 1,000)`);
-        console.log(`  processes to open: ${processes} (at most 12); while nothing happens: ${seen.processes() - before} (0)`);
-        const alone = await commandsAlone(host, 7);
-        const late = await latencies(host, seen, 7);
-        console.log(`  a guest starts: seen ${milliseconds(late.guest)} after the command was given (the command alone: ${
-            milliseconds(alone.guest)}), at most 250 ms later`);
-        console.log(`  a link goes down: seen after ${milliseconds(late.link)} (alone: ${milliseconds(alone.link)})`);
-        console.log(`  memory of the snapshot and its readers: ${(megabytes() - memory).toFixed(1)} MB of heap`);
-        seen.watch.close();
-        const page = await pageCosts(host, "guest0", "tap0", 7);
-        console.log(`  in the browser: reloading until the guests show ${milliseconds(median(page.loads))}, ratio ${
-            (median(page.loads) / median(bares)).toFixed(2)} (at most 3 at 1,000)`);
-        console.log(`  a link goes down or up: its row has changed ${milliseconds(median(page.links))} after the command was given; a guest starts or stops: ${
-            milliseconds(median(page.guests))} after the command was done (at most 250 ms)`);
+        await below(host);
+        before = await page(host, size, before);
     }
 } finally {
     await host.stop();

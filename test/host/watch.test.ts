@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What the page sees of a real host while things happen there, and what it costs.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Machine } from "../../src/host/run.ts";
 import { inEnglish } from "../../src/model/message.ts";
 import { valueOf, type Reading, type Snapshot } from "../../src/model/snapshot.ts";
-import { defineGuest, ethernet, type Guest } from "../lab/guest.ts";
+import { defineGuest, ethernet, guestXml, type Guest } from "../lab/guest.ts";
 import { sleep, startHost, type TestHost } from "../lab/host.ts";
 import { eachRelease } from "../lab/releases.ts";
 import { hostFiles, tapFile } from "./host-files.ts";
@@ -25,7 +27,7 @@ function counting(machine: Machine): { machine: Machine; started: string[] } {
 
 /** A machine whose administrative access the test gives and takes. */
 function limited(machine: Machine) {
-    let admin = false;
+    let admin = false, bridge = 0;
     const listeners = new Set<(admin: boolean) => void>();
     const nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--pdeathsig", "TERM", "--"];
     const as = (argv: readonly string[]) => admin ? argv : [...nobody, ...argv];
@@ -39,9 +41,15 @@ function limited(machine: Machine) {
                 changed(admin);
                 return { close: () => { listeners.delete(changed); } };
             },
+            // A bridge without access sees no change in directories of root; one that goes takes its watches along.
+            watchDirectory: (path, changed) => {
+                const mine = bridge;
+                return machine.watchDirectory(path, what => { if (admin && mine === bridge) changed(what); });
+            },
         } satisfies Machine,
         set(access: boolean) {
             admin = access;
+            bridge++;
             for (const changed of listeners)
                 changed(admin);
         },
@@ -68,6 +76,12 @@ await eachRelease(release => {
 
     const guest = (now: Snapshot) => valueOf(now.guests)?.find(({ uuid }) => uuid === styx.uuid);
     const link = (now: Snapshot, name: string) => valueOf(now.links)?.find(item => item.name === name);
+    /** All that is there, as far as it can be compared between two who look. */
+    const counted = (now: Snapshot) => ({
+        guests: given(now.guests)
+            .map(({ name, state, autostart, configured }) => [name, state, autostart, configured?.interfaces[0]?.target]).sort(),
+        links: given(now.links).map(({ index, name, up, tun }) => [index, name, up, tun?.persistent]),
+    });
     const says = (reading: Reading<unknown>) => reading.state === "failed" ? inEnglish(reading.says) : reading.state;
     /** Processes and threads that were started in the host up to now: the last process ID of its namespace. */
     const lastPid = async () => Number((await host.run(["cat", "/proc/loadavg"])).trim().split(" ")[4]);
@@ -169,6 +183,41 @@ await eachRelease(release => {
         await seen.until("none of them", now => names.every(name => !link(now, name)), 1);
     });
 
+    test("a storm of a thousand events is followed without a process for each; many guests cost as many processes as one", async () => {
+        const opening = counted(seen.snapshot()), count = started.length;
+        const devices = Array.from({ length: 260 }, (_, index) => `storm${index}`), guests = devices.slice(0, 60);
+        for (const name of guests)
+            writeFileSync(join(host.root, "var/tmp", `${name}.xml`), guestXml({ name, interfaces: [ethernet(name)] }));
+        const lines = (names: readonly string[], line: (name: string) => string) => names.map(name => `${line(name)}\n`).join("");
+        let snapshots = 0;
+        const end = seen.until("the end of the storm", now => {
+            snapshots++;
+            return link(now, "last0") && !link(now, "storm0") && valueOf(now.guests)?.some(({ name }) => name === "last0");
+        }, 60);
+        await host.run(["ip", "-batch", "-"],
+            lines(devices, name => `tuntap add dev ${name} mode tap`) + lines(devices, name => `link set ${name} up`));
+        await host.run(["virsh", "-q"], lines(guests, name => `define /var/tmp/${name}.xml`) + lines(guests, name => `autostart ${name}`));
+        await host.run(["ip", "-batch", "-"], lines(devices.slice(0, -10), name => `tuntap del dev ${name} mode tap`));
+        await host.run(["virsh", "-q"], `${lines(guests.slice(0, -30), name => `undefine ${name}`)}domrename storm59 last0\n`);
+        await host.run(["ip", "tuntap", "add", "dev", "last0", "mode", "tap"]);
+        await end;
+        // Somebody who looks now for the first time sees the same.
+        const fresh = counting(host.machine);
+        const other = await watching(host, fresh.machine);
+        expect(fresh.started.length).toBeLessThanOrEqual(12);
+        await seen.until("what is true", now => JSON.stringify(counted(now)) === JSON.stringify(counted(other.snapshot())), 5);
+        other.close();
+        const { guests: { length: left }, links: { length: kept } } = counted(seen.snapshot());
+        expect([left - opening.guests.length, kept - opening.links.length]).toEqual([30, 11]);
+        // ip ends where a device goes while it is asked for it, and is started again with the next reading.
+        expect(started.slice(count).filter(argv => !argv.startsWith("ip "))).toEqual([]);
+        expect(started.length - count).toBeLessThan(20);
+        expect(snapshots).toBeLessThan(200);
+        await host.run(["ip", "-batch", "-"], lines([...devices.slice(-10), "last0"], name => `tuntap del dev ${name} mode tap`));
+        await host.run(["virsh", "-q"], lines([...guests.slice(30, -1), "last0"], name => `undefine ${name}`));
+        await seen.until("all gone", now => JSON.stringify(counted(now)) === JSON.stringify(opening), 10);
+    });
+
     test("units, files and the table of the NAT show within a second", async () => {
         await host.run(["systemctl", "disable", "--quiet", "kvm-tap@styx0"]);
         await seen.until("disabled", now => valueOf(now.units)?.get("styx0")?.enabled === false && valueOf(now.enabled)?.size === 0, 1);
@@ -245,6 +294,10 @@ await eachRelease(release => {
         await seen.until("everything", now => now.access === "admin" && now.guests.state === "read" && now.natTable.state === "read", 5);
         await host.sh("nft add table inet kvm_tap");
         await seen.until("the table", now => valueOf(now.natTable), 2);
+        await styx.virsh("autostart"); // told by a file only
+        await seen.until("autostart", now => guest(now)?.autostart, 2);
+        await host.sh("echo '# with access' >> /etc/kvm-tap/styx0.tap");
+        await seen.until("the line", now => valueOf(now.files)?.get("/etc/kvm-tap/styx0.tap")?.content.endsWith("# with access\n"), 2);
     });
 
     test("nothing is left running when it is closed", async () => {
