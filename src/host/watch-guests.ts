@@ -55,6 +55,8 @@ export class GuestWatch {
     #some = new Set<string>();
     #work = new Coalesce(() => this.#refresh());
     #events: Supervise;
+    /** When the guests have been read for the first time since the stream was opened, or could not be. */
+    opening: Promise<void> = Promise.resolve();
     #watches: readonly { close(): void }[] = [];
 
     constructor(readonly machine: Machine, readonly update: Update) {
@@ -62,7 +64,8 @@ export class GuestWatch {
             line: line => this.#event(line),
             opened: () => {
                 this.update({ streams: { libvirt: { state: "live" } } });
-                return this.readAll();
+                this.opening = this.readAll();
+                return this.opening;
             },
             settled: () => { void this.readLists(); },
             ended: (error, again) => {

@@ -56,7 +56,8 @@ export class NetworkWatch {
     #holding = new Coalesce(() => this.#readHolders());
     #monitor: Supervise;
 
-    constructor(readonly machine: Machine, readonly update: Update) {
+    /** @param opening what else is read while the page opens: the second look at the network waits for it */
+    constructor(readonly machine: Machine, readonly update: Update, opening: Promise<void>) {
         this.#monitor = new Supervise(machine, MONITOR, {
             line: line => {
                 const device = deviceIn(line);
@@ -68,7 +69,7 @@ export class NetworkWatch {
             },
             opened: () => {
                 this.update({ streams: { network: { state: "live" } } });
-                return this.readAll();
+                return Promise.all([this.readAll(), opening]).then(() => undefined);
             },
             settled: () => void this.readAll(),
             ended: (error, again) => {

@@ -65,7 +65,7 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
             void files.readHook();
         update(part);
     });
-    const network = new NetworkWatch(machine, update);
+    const network = new NetworkWatch(machine, update, guests.opening);
     const nat = new NatWatch(machine, update);
     const files = new FileWatch(machine, update);
     const history = watchHistory(machine, update);

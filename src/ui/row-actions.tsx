@@ -4,7 +4,7 @@ import { Divider } from "@patternfly/react-core/dist/dynamic/components/Divider"
 import { Dropdown, DropdownItem, DropdownList } from "@patternfly/react-core/dist/dynamic/components/Dropdown";
 import { MenuToggle } from "@patternfly/react-core/dist/dynamic/components/MenuToggle";
 import EllipsisVIcon from "@patternfly/react-icons/dist/dynamic/icons/ellipsis-v-icon";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { accessExplained, useAccess } from "./access.tsx";
 
 export interface Action {
@@ -35,24 +35,32 @@ function Item({ action }: { action: Action }) {
     );
 }
 
-/** `label` names what the menu is for: "Actions for charon". With `text` it is a button, without a kebab. */
+/**
+ * `label` names what the menu is for: "Actions for charon". With `text` it is a button, without a kebab.
+ * The menu exists only while it is open: a closed one listens to every key and click of the page and looks at its styles, which a
+ * table of them feels.
+ */
 export function ActionMenu({ label, text, actions }: { label: string; text?: string; actions: readonly Action[] }) {
     const [open, setOpen] = useState(false);
+    const toggle = useRef<HTMLButtonElement>(null);
     if (actions.length === 0)
         return null;
     return (
-        <Dropdown
-            isOpen={open} onOpenChange={setOpen} onSelect={() => setOpen(false)} popperProps={{ position: "right", appendTo: () => document.querySelector("main") ?? document.body }}
-            toggle={ref => (
-                <MenuToggle
-                    ref={ref} isExpanded={open} onClick={() => setOpen(!open)} aria-label={label}
-                    variant={text === undefined ? "plain" : "secondary"} {...(text === undefined ? { icon: <EllipsisVIcon /> } : {})}
+        <>
+            <MenuToggle
+                ref={toggle} isExpanded={open} onClick={() => setOpen(!open)} aria-label={label}
+                variant={text === undefined ? "plain" : "secondary"} {...(text === undefined ? { icon: <EllipsisVIcon /> } : {})}
+            >
+                {text}
+            </MenuToggle>
+            {open && (
+                <Dropdown
+                    isOpen onOpenChange={setOpen} onSelect={() => setOpen(false)} toggle={{ toggleNode: null, toggleRef: toggle }}
+                    popperProps={{ position: "right", appendTo: () => document.querySelector("main") ?? document.body }}
                 >
-                    {text}
-                </MenuToggle>
+                    <DropdownList>{actions.map(action => <Item key={action.label} action={action} />)}</DropdownList>
+                </Dropdown>
             )}
-        >
-            {open && <DropdownList>{actions.map(action => <Item key={action.label} action={action} />)}</DropdownList>}
-        </Dropdown>
+        </>
     );
 }

@@ -11,7 +11,7 @@ import ExclamationCircleIcon from "@patternfly/react-icons/dist/dynamic/icons/ex
 import ExclamationTriangleIcon from "@patternfly/react-icons/dist/dynamic/icons/exclamation-triangle-icon";
 import InfoCircleIcon from "@patternfly/react-icons/dist/dynamic/icons/info-circle-icon";
 import QuestionCircleIcon from "@patternfly/react-icons/dist/dynamic/icons/question-circle-icon";
-import type { ReactNode } from "react";
+import { useRef, useState, type ReactNode } from "react";
 import { _ } from "./translate.ts";
 
 export type StatusKind = "danger" | "warning" | "success" | "info" | "pending" | "unknown";
@@ -43,16 +43,39 @@ export function Status({ kind, children, reason, source }: StatusProps) {
     const label = <><StatusIcon kind={kind} /><span>{children}</span></>;
     if (reason === undefined)
         return <span className="kt-status">{label}</span>;
+    return <Reason title={children} label={label} reason={reason} source={source} />;
+}
+
+interface ReasonProps {
+    title: ReactNode;
+    label: ReactNode;
+    reason: string;
+    source: string | undefined;
+}
+
+/** The popover exists only while it is open: closed ones listen to every key and click of the page, and a table has many. */
+function Reason({ title, label, reason, source }: ReasonProps) {
+    const [open, setOpen] = useState(false);
+    const button = useRef<HTMLButtonElement>(null);
+    // A click on the button is the button's.
+    const close = ({ type, target }: MouseEvent | KeyboardEvent) => {
+        if (type !== "click" || !(target instanceof Node && button.current?.contains(target)))
+            setOpen(false);
+    };
     return (
-        <Popover
-            headerContent={children}
-            bodyContent={reason}
-            footerContent={source === undefined ? null : <span className="kt-source">{_("Source:")} {source}</span>}
-            aria-label={_("Reason")}
-            closeBtnAriaLabel={_("Close")}
-        >
-            <Button variant="plain" className="kt-status kt-status-button">{label}</Button>
-        </Popover>
+        <>
+            <Button ref={button} variant="plain" className="kt-status kt-status-button" aria-expanded={open} onClick={() => setOpen(!open)}>
+                {label}
+            </Button>
+            {open && (
+                <Popover
+                    triggerRef={button} isVisible shouldClose={close}
+                    headerContent={title} bodyContent={reason}
+                    footerContent={source === undefined ? null : <span className="kt-source">{_("Source:")} {source}</span>}
+                    aria-label={_("Reason")} closeBtnAriaLabel={_("Close")}
+                />
+            )}
+        </>
     );
 }
 
