@@ -7,7 +7,7 @@ import { isTap, type Link, type LinkAddress, type Route } from "../model/tap.ts"
 import { Coalesce } from "./coalesce.ts";
 import type { Conversation } from "./conversation.ts";
 import { readHolders } from "./files.ts";
-import { deviceIn, isGone, openIp, readDevices, readNetwork, type DeviceReading, type Network } from "./ip.ts";
+import { COUNTERS, countersIn, deviceIn, isGone, openIp, readDevices, readNetwork, type DeviceReading, type Network } from "./ip.ts";
 import { failed, read, wordsOf, type Update } from "./reading.ts";
 import { CommandError, type Machine } from "./run.ts";
 import { Supervise } from "./supervise.ts";
@@ -53,6 +53,7 @@ export class NetworkWatch {
     #timer: ReturnType<typeof setInterval> | undefined;
     #secondLook: ReturnType<typeof setTimeout> | undefined;
     #work = new Coalesce(() => this.#refresh());
+    #counting = new Coalesce(() => this.#readCounters());
     #holding = new Coalesce(() => this.#readHolders());
     #monitor: Supervise;
 
@@ -84,9 +85,9 @@ export class NetworkWatch {
         this.#traffic = traffic;
         clearInterval(this.#timer);
         if (traffic)
-            this.#timer = setInterval(() => void this.readAll(), TRAFFIC_INTERVAL);
+            this.#timer = setInterval(() => void this.#counting.request(), TRAFFIC_INTERVAL);
         if (traffic)
-            void this.readAll();
+            void this.#counting.request();
         if (holders && !this.#holders)
             void this.#holding.request();
         this.#holders = holders;
@@ -114,6 +115,7 @@ export class NetworkWatch {
         clearInterval(this.#timer);
         clearTimeout(this.#secondLook);
         this.#work.close();
+        this.#counting.close();
         this.#holding.close();
         this.#monitor.close();
         this.#ip?.close();
@@ -198,6 +200,23 @@ export class NetworkWatch {
             return;
         clearTimeout(this.#secondLook);
         this.#secondLook = setTimeout(() => void this.readAll(), SECOND_LOOK);
+    }
+
+    async #readCounters() {
+        const content = await this.machine.read(COUNTERS).catch(() => null);
+        if (content === null)
+            return this.readAll();
+        const counters = countersIn(content);
+        const before = this.#network.links;
+        const counted = before.map((link): Link => {
+            const traffic = counters.get(link.name);
+            return traffic ? { ...link, traffic } : link;
+        });
+        const links = shared(before, counted, link => link.index, link => JSON.stringify(link.traffic));
+        if (!this.#known || links === before)
+            return;
+        this.#network = { ...this.#network, links };
+        this.update({ links: read(links) });
     }
 
     async #readHolders() {

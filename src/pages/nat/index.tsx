@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The 1:1 NAT of the host: one row per mapping.
-import { useCallback, useEffect, useMemo, useState, type ReactNode } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 import { planEnableMappings, planRemoveMappings } from "../../actions/map-address.ts";
 import { machine as host } from "../../host/cockpit.ts";
 import { connections, readForwarding, type Forwarding } from "../../host/nat.ts";
@@ -46,10 +46,18 @@ function useForwarding(machine: Machine, uplinks: string): Forwarding | undefine
     const { natTable, links, access, files, services, firewallChanges } = useSnapshot();
     const [found, setFound] = useState<Forwarding>();
     const count = links.state === "read" ? links.value.length : 0;
+    const looked = useRef(false);
     useEffect(() => {
         let stale = false;
-        void readForwarding(machine, uplinks.split(" ").filter(name => name !== "")).then(now => { if (!stale) setFound(now); });
-        return () => { stale = true; };
+        // A hundred devices that come one after the other are looked at once: each look is a handful of processes.
+        const timer = window.setTimeout(() => {
+            looked.current = true;
+            void readForwarding(machine, uplinks.split(" ").filter(name => name !== "")).then(now => { if (!stale) setFound(now); });
+        }, looked.current ? 200 : 0);
+        return () => {
+            stale = true;
+            window.clearTimeout(timer);
+        };
     }, [machine, access, natTable.state, files, services, firewallChanges, count, uplinks]);
     return found;
 }

@@ -51,12 +51,15 @@ export function useUse(machine: Machine): Reading<Watched> {
         let ended = families === "";
         // What happened while nobody looked has no time.
         let continues = false;
+        // The page may be hidden and shown again during a look: the later one goes on.
+        let looks = 0;
         const again = async () => {
             if (ended || cockpit.hidden)
                 return;
+            const mine = ++looks;
             const began = performance.now();
             const connections = await translatedConnections(machine, FAMILIES.filter(family => families.includes(String(family))));
-            if (ended)
+            if (ended || mine !== looks)
                 return;
             if (connections.state !== "read") {
                 setUse(connections);

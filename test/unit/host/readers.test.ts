@@ -2,7 +2,7 @@
 // The readers against what the tools really print.
 import { entriesIn, filesIn, holdersIn, networkdIn, presenceIn, profilesIn } from "../../../src/host/files.ts";
 import { entryIn } from "../../../src/host/history.ts";
-import { addressesOf, deviceIn, ipGrammar, isGone, linkOf, objectsIn, routeOf } from "../../../src/host/ip.ts";
+import { addressesOf, countersIn, deviceIn, ipGrammar, isGone, linkOf, objectsIn, routeOf } from "../../../src/host/ip.ts";
 import { concernsTable, nftGrammar, tableIn } from "../../../src/host/nft.ts";
 import { activeUnitsIn, deviceUnits } from "../../../src/host/systemd.ts";
 import { definitionIn, errorsIn, eventIn, infoIn, uuidsIn, versionIn, virshGrammar } from "../../../src/host/virsh.ts";
@@ -91,6 +91,15 @@ describe.each(releases)("%s", release => {
         it("goes on after a command that failed", () => {
             expect(() => objectsIn(failing)).toThrow("Device \"nope\" does not exist.");
         });
+    });
+
+    it("reads the kernel's counters, whatever the width of its columns", () => {
+        const line = (name: string, rx: string, tx: string) => `${name.padStart(6)}: ${rx}    0    1    0     0          0         0 ${tx}    0    0    0     0       0          0`;
+        const head = "Inter-|   Receive                                                |  Transmit\n face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n";
+        expect(countersIn(`${head}${line("lo", "  84240     624", "   84240     625")}\n${line("a-long-one.15", "18446744073     7", " 0       0")}\n`)).toEqual(new Map([
+            ["lo", { rxBytes: 84240, rxPackets: 624, txBytes: 84240, txPackets: 625 }],
+            ["a-long-one.15", { rxBytes: 18446744073, rxPackets: 7, txBytes: 0, txPackets: 0 }],
+        ]));
     });
 
     describe("nft", () => {
