@@ -167,12 +167,10 @@ interface Before {
 /** In the browser; `before` are the sizes with fewer guests, to compare with. */
 async function page(host: TestHost, size: number, before: Before | undefined): Promise<Before> {
     return inBrowser(host, async cockpit => {
-        const bares = [await bare(host)];
-        const { openings, heap, links, guests } = await pageCosts(cockpit, host, { row: "guest0", device: "tap0", rounds: 7 });
-        bares.push(await bare(host), await bare(host));
+        const { openings, heap, links, guests } = await pageCosts(cockpit, host, { row: "guest0", device: "tap0", rounds: 7, beside: () => bare(host) });
         const part = (of: (opening: Opening) => number) => median(openings.map(of));
         console.log(`  opening the page: guests shown after ${milliseconds(part(({ shown }) => shown))}, ratio ${
-            ratio(part(({ shown }) => shown), median(bares))} to the bare commands' ${milliseconds(median(bares))} (at most 3 at 1,000)`);
+            part(({ shown, bare: alone }) => shown / alone).toFixed(2)} to the bare commands' ${milliseconds(part(opening => opening.bare))} (at most 3 at 1,000)`);
         console.log(`    of it ${milliseconds(part(({ scripts }) => scripts))} until its scripts run, then ${
             milliseconds(part(({ scripts, first }) => first - scripts))} until the host's first answer, ${
             milliseconds(part(({ first, last }) => last - first))} until the last of ${

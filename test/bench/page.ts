@@ -36,11 +36,13 @@ export interface Opening {
     shown: number;
     messages: number;
     bytes: number;
+    /** What the bare commands took right before. */
+    bare: number;
 }
 
 declare global {
     interface Window {
-        opening?: Opening;
+        opening?: Omit<Opening, "bare">;
     }
 }
 
@@ -73,17 +75,18 @@ function record(row: string) {
     }).observe(document, { subtree: true, childList: true });
 }
 
-async function openings(cockpit: Cockpit, row: string, rounds: number): Promise<Opening[]> {
+async function openings(cockpit: Cockpit, { row, rounds, beside }: Wish): Promise<Opening[]> {
     await cockpit.page.context().addInitScript(record, row);
     const found: Opening[] = [];
     for (let round = 0; round < rounds; round++) {
+        const bare = await beside();
         await cockpit.mark();
         await cockpit.document.evaluate(() => { location.reload(); });
         await cockpit.frame.locator("html:not([data-mark])").waitFor({ state: "attached" });
         await cockpit.row(row).waitFor({ timeout: 60_000 });
         const opening = await cockpit.document.waitForFunction(() => window.opening);
-        found.push(await opening.jsonValue() as Opening);
-        await pause(1500);
+        found.push({ ...await opening.jsonValue() as Opening, bare });
+        await pause(2500);
     }
     return found;
 }
@@ -119,6 +122,8 @@ export interface Wish {
     row: string;
     device: string;
     rounds: number;
+    /** Runs the bare commands, right before each opening: how long they take. */
+    beside(): Promise<number>;
 }
 
 async function latencies(cockpit: Cockpit, host: TestHost, { row, device, rounds }: Wish) {
@@ -148,7 +153,7 @@ export async function inBrowser<T>(host: TestHost, look: (cockpit: Cockpit) => P
 export async function pageCosts(cockpit: Cockpit, host: TestHost, wish: Wish) {
     await cockpit.row(wish.row).waitFor({ timeout: 60_000 });
     return {
-        openings: await openings(cockpit, wish.row, wish.rounds),
+        openings: await openings(cockpit, wish),
         heap: await heap(cockpit),
         ...await latencies(cockpit, host, wish),
     };
