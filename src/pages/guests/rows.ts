@@ -154,10 +154,14 @@ export function subjectsByKey(snapshot: Snapshot): ReadonlyMap<string, Subject> 
     return new Map(all.map(subject => [keyOfSubject(subject, (count.get(subject.guest.uuid) ?? 0) > 1), subject]));
 }
 
-/** All rows; not read until guests, links and libvirt's version are, since the fate depends on all three. */
+/** All rows; not read until guests, links, libvirt's version, units and hook are, since the fate depends on all of them. */
 export function guestRows(snapshot: Snapshot): Reading<readonly GuestRow[]> {
     for (const part of [snapshot.guests, snapshot.libvirt, snapshot.links]) {
         if (part.state !== "read")
+            return part;
+    }
+    for (const part of [snapshot.units, snapshot.hook]) {
+        if (part.state === "reading")
             return part;
     }
     const byKey = subjectsByKey(snapshot);
