@@ -164,6 +164,8 @@ export class GuestWatch {
         } catch (error) {
             if (error instanceof CommandError && error.problem === "cancelled")
                 return;
+            // What this reading was about is lost with it, and libvirt counts as unread from here on.
+            this.#everything = true;
             const reading = failed(error, SENTENCES);
             this.update({ guests: reading, libvirt: reading });
         }

@@ -228,6 +228,11 @@ await eachRelease(release => {
         await seen.until("its history", now => valueOf(now.history)?.some(entry => entry.event === "device-down"), 1);
         await host.sh("echo '# by hand' >> /etc/kvm-tap/styx0.tap");
         await seen.until("the line", now => valueOf(now.files)?.get("/etc/kvm-tap/styx0.tap")?.content.endsWith("# by hand\n"), 1);
+        expect(valueOf(seen.snapshot().services)?.get("nftables.service")).not.toBe("active");
+        await host.run(["systemctl", "start", "nftables"]);
+        await seen.until("the firewall's unit", now => valueOf(now.services)?.get("nftables.service") === "active", 1);
+        await host.run(["systemctl", "stop", "nftables"]);
+        await seen.until("its end", now => valueOf(now.services)?.get("nftables.service") !== "active", 1);
         await host.sh("nft add table inet kvm_tap; nft add table inet others");
         await seen.until("the table", now => valueOf(now.natTable), 1);
         await host.sh("nft flush ruleset");
