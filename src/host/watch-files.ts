@@ -13,12 +13,21 @@ const PRESENCE_PLACES = [
     "/etc/systemd/system/multi-user.target.wants", "/etc/libvirt/hooks", "/etc/libvirt/hooks/qemu.d", ...PROFILE_PLACES,
 ] as const;
 
+/**
+ * The link is there while a unit is still starting or stopping, and nothing tells when it is done: looked at again after these
+ * milliseconds, as long as one is between its states.
+ */
+const LOOKS = [150, 300, 600, 1200, 2400, 5000, 10_000, 20_000] as const;
+const BETWEEN = /ing$/;
+
 const FILES = { missing: msg("grep is not installed."), failed: msg("The files in /etc/kvm-tap cannot be read.") };
 const UNITS = { missing: msg("systemctl is not installed."), failed: msg("The state of the units kvm-tap@… cannot be read.") };
 
 export class FileWatch {
     #active: ReadonlyMap<string, string> | undefined;
     #presence: Presence | undefined;
+    #looks = 0;
+    #timer: ReturnType<typeof setTimeout> | undefined;
     #files = new Coalesce(() => this.#readFiles());
     #units = new Coalesce(() => this.#readUnits());
     #presences = new Coalesce(() => this.#readPresence());
@@ -59,6 +68,7 @@ export class FileWatch {
     }
 
     close() {
+        clearTimeout(this.#timer);
         for (const part of [this.#files, this.#units, this.#presences, ...this.#watches])
             part.close();
     }
@@ -74,11 +84,21 @@ export class FileWatch {
     async #readUnits() {
         try {
             this.#active = await readActiveUnits(this.machine);
+            this.#lookAgain([...this.#active.values()].some(state => BETWEEN.test(state)));
             this.#tellUnits();
         } catch (error) {
             const reading = failed(error, UNITS);
             this.update({ units: reading, services: reading });
         }
+    }
+
+    /** systemd's own words for it: activating, deactivating, reloading, refreshing. */
+    #lookAgain(between: boolean) {
+        clearTimeout(this.#timer);
+        const delay = LOOKS[this.#looks];
+        this.#looks = between ? this.#looks + 1 : 0;
+        if (between && delay !== undefined)
+            this.#timer = setTimeout(() => void this.#units.request(), delay);
     }
 
     async #readPresence() {

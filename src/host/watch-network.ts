@@ -15,6 +15,8 @@ import { Supervise } from "./supervise.ts";
 const MONITOR = ["ip", "-o", "monitor", "link", "address", "route", "rule"] as const;
 /** With more devices changed at once than this, everything is read. */
 const MANY = 20;
+/** After ip ended because a device went, more of them may go: for so long everything is read, of which ip does not end. */
+const WHOLE = 5000;
 /** TUNSETPERSIST follows TUNSETIFF, which is announced, and is itself announced to nobody (tun.c): a new device is looked at twice. */
 const SECOND_LOOK = 200;
 /** How often the counters are read while they are on the screen: the kernel announces them to nobody. */
@@ -47,6 +49,7 @@ export class NetworkWatch {
     #network: Network = { links: [], addresses: new Map(), routes: [], rules: [] };
     #known = false;
     #everything = true;
+    #wholeUntil = 0;
     #changed = new Set<string>();
     #traffic = false;
     #holders = false;
@@ -123,7 +126,7 @@ export class NetworkWatch {
 
     async #refresh() {
         const changed = [...this.#changed];
-        const everything = this.#everything || !this.#known || changed.length > MANY;
+        const everything = this.#everything || !this.#known || changed.length > MANY || performance.now() < this.#wholeUntil;
         this.#everything = false;
         this.#changed = new Set();
         try {
@@ -156,6 +159,7 @@ export class NetworkWatch {
     async #readAgain(error: unknown): Promise<Network> {
         if (error instanceof CommandError && (error.problem === "cancelled" || error.problem === "not-found"))
             throw error;
+        this.#wholeUntil = performance.now() + WHOLE;
         return this.#readEverything();
     }
 
