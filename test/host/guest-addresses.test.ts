@@ -46,7 +46,8 @@ await eachRelease(release => {
     };
 
     beforeAll(async () => {
-        host = await startHost({ release });
+        // Elsewhere libvirt's packages bring it along.
+        host = await startHost({ release, ...release === "bookworm" && { packages: ["dnsmasq-base"] } });
         await host.sh(`
             virsh net-start default
             ip link add br7 type bridge; ip link set br7 up; ip address add 10.7.0.1/24 dev br7
