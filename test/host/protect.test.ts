@@ -140,7 +140,7 @@ await eachRelease(release => {
         await on.shows(guest, "Missing, made again at the next start");
         await guest.start();
         await guest.virsh("destroy");
-        expect(on.tap("held0")?.tun.persistent).toBe(true);
+        await on.until("the device to be there and to stay", () => on.tap("held0")?.tun.persistent);
         await holder.virsh("undefine");
         await on.forget(guest, "held0");
     });
