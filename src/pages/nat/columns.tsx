@@ -81,10 +81,10 @@ function TrafficCell({ row }: { row: NatRow }) {
         return "–";
     return (
         <div className="kt-lines">
-            <span className="kt-nowrap" title={_("to the guest")}>
+            <span className="kt-nowrap" title={format(_("to the guest: all that its device $0 carries, whichever mapping it belongs to"), row.device)}>
                 {rate ? format(_("in $0"), formatRate(rate.toGuest)) : ""} <span className="kt-subtle">{formatBytes(row.received)}</span>
             </span>
-            <span className="kt-nowrap" title={_("from the guest")}>
+            <span className="kt-nowrap" title={format(_("from the guest: all that its device $0 carries, whichever mapping it belongs to"), row.device)}>
                 {rate ? format(_("out $0"), formatRate(rate.fromGuest)) : ""} <span className="kt-subtle">{formatBytes(row.sent)}</span>
             </span>
         </div>
