@@ -91,6 +91,7 @@ function dropSays(step: TraceStep, tested: TestedMapping, towards: "guest" | "ou
 function ownCure(chain: string): Message | undefined {
     switch (chain) {
     case "limits": return msg("This mapping lets in only what is listed at it. Change the mapping to let in more.");
+    case "prerouting":
     case "guard": return msg("The host holds this address, and no enabled mapping sends it on. Enable the mapping.");
     case "spoofed": return msg("Anti-spoofing: the guest sends from an address that is not routed to its device.");
     case "untranslated": return msg("The packet would have left with a private source address.");

@@ -35,7 +35,7 @@ function GuestCell({ row }: { row: NatRow }) {
 function WorksCell({ row }: { row: NatRow }) {
     switch (row.severity) {
     case "success": return <Status kind="success">{_("No obstacle found")}</Status>;
-    case "info": return <Status kind="info" reason={row.because}>{_("Disabled")}</Status>;
+    case "info": return <Status kind="info" reason={row.because}>{row.enabled ? _("Works, with remarks") : _("Disabled")}</Status>;
     case "warning": return <Status kind="warning" reason={row.because}>{_("May not work")}</Status>;
     case "danger": return <Status kind="danger" reason={row.because}>{_("Does not work")}</Status>;
     }
