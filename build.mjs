@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Builds the page into dist/: `node build.mjs` for production, `--watch` for development, `--check` to fail when it is too big.
+// Builds the page into dist/: `node build.mjs` for production, `--watch` for development. With another entry (the tests' harness) names
+// and modules stay readable, for the tests to tell what was shown.
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -68,8 +69,10 @@ function copyStatic() {
     }
 }
 
+const otherEntry = process.argv.find(argument => argument.endsWith(".tsx"));
+
 const options = {
-    entryPoints: { index: process.argv.find(argument => argument.endsWith(".tsx")) ?? "src/index.tsx" },
+    entryPoints: { index: otherEntry ?? "src/index.tsx" },
     outdir: out,
     bundle: true,
     format: "iife",
@@ -79,7 +82,7 @@ const options = {
     loader: { ".svg": "empty", ".woff2": "empty" },
     mainFields: ["module", "main"],
     legalComments: "external",
-    minify: !watch,
+    minify: !watch && otherEntry === undefined,
     sourcemap: watch ? "linked" : false,
     define: { "process.env.NODE_ENV": watch ? '"development"' : '"production"', __VERSION__: JSON.stringify(version()) },
     logLevel: "info",
@@ -104,7 +107,7 @@ async function production() {
     const total = sizes["index.js"] + sizes["index.css"];
     const kilo = bytes => `${(bytes / 1024).toFixed(1)} kB`;
     console.log(`gzipped: index.js ${kilo(sizes["index.js"])}, index.css ${kilo(sizes["index.css"])}, together ${kilo(total)} of ${kilo(LIMIT)}`);
-    if (total > LIMIT) {
+    if (total > LIMIT && otherEntry === undefined) {
         console.error("The page has become too big.");
         process.exitCode = 1;
     }

@@ -90,7 +90,7 @@ export function Page({ snapshot, execute, show, retry }: PageProps) {
                 <SnapshotContext value={snapshot}>
                     <RetryContext value={retry}><Toasts>
                         <Header all={all} current={current} libvirt={snapshot.libvirt} />
-                        <main className="kt-main">
+                        <main className="kt-main" tabIndex={-1}>
                             <h2 className="kt-sr-only">{current?.title}</h2>
                             <AccessNotice />
                             <StreamNotices snapshot={snapshot} retry={retry} />

@@ -44,7 +44,7 @@ export function Code({ text, label }: { text: string; label?: string }) {
         <div className="kt-code" dir="ltr">
             {/* A scrolling block must be reachable by keyboard (axe: scrollable-region-focusable). */}
             {/* eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex */}
-            <pre tabIndex={0} role="region" aria-label={label ?? _("Text")}>{text}</pre>
+            <pre tabIndex={0} role="group" aria-label={label ?? _("Text")}>{text}</pre>
             <CopyButton text={text} />
         </div>
     );

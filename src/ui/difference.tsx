@@ -15,7 +15,7 @@ export function Difference({ before, after, label }: { before: string; after: st
     const words = { same: "", removed: _("removed: "), added: _("added: ") };
     return (
         // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex
-        <pre className="kt-diff" dir="ltr" tabIndex={0} role="region" aria-label={label ?? _("Difference")}>
+        <pre className="kt-diff" dir="ltr" tabIndex={0} role="group" aria-label={label ?? _("Difference")}>
             {diffLines(readable(before), readable(after)).map((line, index) => (
                 <div key={index} className={`kt-diff-${line.kind}`}>
                     <span aria-hidden className="kt-diff-mark">{marks[line.kind]}</span>

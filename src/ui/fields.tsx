@@ -9,7 +9,7 @@ import { TextArea } from "@patternfly/react-core/dist/dynamic/components/TextAre
 import { TextInput } from "@patternfly/react-core/dist/dynamic/components/TextInput";
 import { createContext, useContext, useId, useState, type ReactNode } from "react";
 import type { Planned } from "../model/plan.ts";
-import { translate } from "./translate.ts";
+import { _, translate } from "./translate.ts";
 
 /** While a plan runs the host becomes what the form wishes for: that the name or address is taken by then is no problem. */
 export const RunningContext = createContext(false);
@@ -39,7 +39,7 @@ export function Field({ id, label, help, problem, required = false, children }: 
             {(problem !== undefined || help !== undefined) && (
                 <FormHelperText>
                     <HelperText id={`${id}-help`} isLiveRegion={problem !== undefined}>
-                        <HelperTextItem variant={problem === undefined ? "default" : "error"}>{problem ?? help}</HelperTextItem>
+                        <HelperTextItem variant={problem === undefined ? "default" : "error"} screenReaderText={_("error")}>{problem ?? help}</HelperTextItem>
                     </HelperText>
                 </FormHelperText>
             )}

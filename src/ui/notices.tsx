@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What concerns the whole page: access, streams that ended. Above all else, and gone by itself when it is over.
-import { Alert, AlertActionLink } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import type { Snapshot, StreamName } from "../model/snapshot.ts";
 import { accessExplained, useAccess } from "./access.tsx";
+import { Alert, AlertActionLink } from "./alert.tsx";
 import { Words } from "./states.tsx";
 import { _ } from "./translate.ts";
 

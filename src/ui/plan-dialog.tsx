@@ -13,19 +13,21 @@
 //
 // Mount it when it is to be open, unmount it in onClose. The plan that runs is the one shown when the button was pressed.
 // A change that destroys something: `danger`, and `confirm` where one tick more is asked for (see also confirm.tsx).
-import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
 import { Checkbox } from "@patternfly/react-core/dist/dynamic/components/Checkbox";
 import { Form } from "@patternfly/react-core/dist/dynamic/components/Form";
-import { Modal, ModalBody, ModalFooter, ModalHeader } from "@patternfly/react-core/dist/dynamic/components/Modal";
+import { ModalBody, ModalFooter, ModalHeader } from "@patternfly/react-core/dist/dynamic/components/Modal";
 import { useState, type ReactNode } from "react";
 import type { Executed, StepState } from "../model/executed.ts";
 import type { Plan, Planned } from "../model/plan.ts";
 import { ChangeButton } from "./access.tsx";
+import { DialogFrame } from "./dialog-frame.tsx";
+import { Alert } from "./alert.tsx";
 import { useExecute } from "./executor.ts";
 import { RunningContext } from "./fields.tsx";
 import { PlanSteps } from "./plan-steps.tsx";
 import { Failure, Words } from "./states.tsx";
+import { StatusIcon } from "./status.tsx";
 import { useToast } from "./toasts.tsx";
 import { _, translate } from "./translate.ts";
 
@@ -112,6 +114,9 @@ function Preview({ plan, states }: { plan: Plan; states: readonly StepState[] | 
     );
 }
 
+/** PatternFly's own "warning" says "Warning alert:" in every language. */
+const DangerIcon = () => <StatusIcon kind="warning" />;
+
 export function PlanDialog(props: PlanDialogProps) {
     const { title, says, action, done, planned, children, danger = false, confirm, size = "medium", onClose, onDone } = props;
     const { run, start } = useRun(done, plan => { onDone?.(plan); onClose(); });
@@ -122,8 +127,8 @@ export function PlanDialog(props: PlanDialogProps) {
     const runnable = plan !== undefined && plan.steps.length > 0 && !running && (confirm === undefined || confirmed);
     const close = () => { if (!running) onClose(); };
     return (
-        <Modal isOpen variant={size} position="top" onClose={close} onEscapePress={close} aria-labelledby="plan-dialog-title">
-            <ModalHeader title={title} labelId="plan-dialog-title" {...(danger ? { titleIconVariant: "warning" as const } : {})} />
+        <DialogFrame titleId="plan-dialog-title" size={size} onClose={close}>
+            <ModalHeader title={title} labelId="plan-dialog-title" {...(danger ? { titleIconVariant: DangerIcon } : {})} />
             <ModalBody tabIndex={0} aria-label={title}>
                 {run?.result && <Result result={run.result} />}
                 {says !== undefined && <div className="kt-dialog-says">{says}</div>}
@@ -157,6 +162,6 @@ export function PlanDialog(props: PlanDialogProps) {
                 )}
                 <Button variant="link" onClick={close} isDisabled={running}>{finished ? _("Close") : _("Cancel")}</Button>
             </ModalFooter>
-        </Modal>
+        </DialogFrame>
     );
 }

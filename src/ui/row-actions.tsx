@@ -6,6 +6,7 @@ import { MenuToggle } from "@patternfly/react-core/dist/dynamic/components/MenuT
 import EllipsisVIcon from "@patternfly/react-icons/dist/dynamic/icons/ellipsis-v-icon";
 import { useRef, useState } from "react";
 import { accessExplained, useAccess } from "./access.tsx";
+import { overlayParent } from "./overlay.ts";
 
 export interface Action {
     label: string;
@@ -56,7 +57,9 @@ export function ActionMenu({ label, text, actions }: { label: string; text?: str
             {open && (
                 <Dropdown
                     isOpen onOpenChange={setOpen} onSelect={() => setOpen(false)} toggle={{ toggleNode: null, toggleRef: toggle }}
-                    popperProps={{ position: "right", appendTo: () => document.querySelector("main") ?? document.body }}
+                    popperProps={{ position: "right", appendTo: overlayParent }}
+                    // Before the action runs: the dialog that it opens gives the focus back to where it was.
+                    shouldFocusToggleOnSelect
                 >
                     <DropdownList>{actions.map(action => <Item key={action.label} action={action} />)}</DropdownList>
                 </Dropdown>

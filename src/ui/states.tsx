@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What stands where there is nothing to show: loading, empty, failed. Each says what to do next.
-import { Alert, AlertActionLink } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { EmptyState, EmptyStateActions, EmptyStateBody, EmptyStateFooter } from "@patternfly/react-core/dist/dynamic/components/EmptyState";
 import { Skeleton } from "@patternfly/react-core/dist/dynamic/components/Skeleton";
 import { createContext, useContext, type ReactNode } from "react";
 import type { Message } from "../model/message.ts";
 import type { Reading } from "../model/snapshot.ts";
+import { Alert, AlertActionLink } from "./alert.tsx";
 import { useSlow } from "./hooks.ts";
 import { _, translate } from "./translate.ts";
 

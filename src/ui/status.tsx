@@ -12,6 +12,7 @@ import ExclamationTriangleIcon from "@patternfly/react-icons/dist/dynamic/icons/
 import InfoCircleIcon from "@patternfly/react-icons/dist/dynamic/icons/info-circle-icon";
 import QuestionCircleIcon from "@patternfly/react-icons/dist/dynamic/icons/question-circle-icon";
 import { useRef, useState, type ReactNode } from "react";
+import { overlayParent } from "./overlay.ts";
 import { _ } from "./translate.ts";
 
 export type StatusKind = "danger" | "warning" | "success" | "info" | "pending" | "unknown";
@@ -70,8 +71,8 @@ function Reason({ title, label, reason, source }: ReasonProps) {
             {open && (
                 <Popover
                     triggerRef={button} isVisible shouldClose={close}
-                    headerContent={title} bodyContent={reason}
-                    footerContent={source === undefined ? null : <span className="kt-source">{_("Source:")} {source}</span>}
+                    headerContent={title} headerComponent="h3" bodyContent={reason} appendTo={overlayParent}
+                    footerContent={source === undefined ? null : <span className="kt-source">{_("Source:")} <span dir="ltr">{source}</span></span>}
                     aria-label={_("Reason")} closeBtnAriaLabel={_("Close")}
                 />
             )}

@@ -10,6 +10,7 @@ import AngleRightIcon from "@patternfly/react-icons/dist/dynamic/icons/angle-rig
 import { useCallback, useRef, useState, type ReactNode } from "react";
 import { useShortcut } from "./hooks.ts";
 import { setOptions } from "./location.ts";
+import { overlayParent } from "./overlay.ts";
 import { ActionMenu, type Action } from "./row-actions.tsx";
 import { pageSize, type Choice, type Filter } from "./table-model.ts";
 import { _, format, plural } from "./translate.ts";
@@ -20,7 +21,7 @@ function FilterMenu<Row>({ filter, chosen }: { filter: Filter<Row>; chosen: read
         setOptions({ page: "", [filter.key]: chosen.includes(value) ? chosen.filter(other => other !== value) : [...chosen, value] });
     return (
         <Select
-            role="menu" isOpen={open} onOpenChange={setOpen} selected={[...chosen]}
+            role="menu" isOpen={open} onOpenChange={setOpen} selected={[...chosen]} popperProps={{ appendTo: overlayParent }}
             onSelect={(_event, value) => toggle(String(value))}
             toggle={ref => (
                 <MenuToggle

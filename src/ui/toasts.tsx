@@ -2,8 +2,8 @@
 // Short news at the edge of the page, read out by screen readers; with an action such as Undo.
 //
 //     const toast = useToast();    toast({ kind: "success", title: _("…"), action: { label: _("Undo"), run } })
-import { Alert, AlertActionCloseButton, AlertActionLink, AlertGroup } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { createContext, useCallback, useContext, useState, type ReactNode } from "react";
+import { Alert, AlertActionCloseButton, AlertActionLink, AlertGroup } from "./alert.tsx";
 import { _ } from "./translate.ts";
 
 export interface Toast {
@@ -30,7 +30,7 @@ function ToastAlert({ toast, close }: { toast: Toast; close(): void }) {
             onTimeout={close}
             actionClose={<AlertActionCloseButton onClose={close} aria-label={_("Close")} />}
             actionLinks={action && <AlertActionLink onClick={() => { close(); action.run(); }}>{action.label}</AlertActionLink>}
-            variantLabel={_("News")}
+           
         >
             {toast.text}
         </Alert>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// A stand-in for base1/cockpit.js, so that pages can be looked at without a host. `?lang=he` in the address sets the language.
+// A stand-in for base1/cockpit.js, so that pages can be looked at without a host. `?lang=he` in the address sets the language; `xx`, and
+// `xh` from right to left, are made up: ⟦each sentence in brackets, and longer⟧, so that one sees what is not translated.
+// Commands and files are answered from `window.madeUp` (states.ts).
 (() => {
     const events = new EventTarget();
     let translations = {};
@@ -31,7 +33,44 @@
     });
     const permission = new EventTarget();
     permission.allowed = !window.location.search.includes("limited");
+    const language = new URLSearchParams(window.location.search).get("lang") ?? "en";
+    const pseudo = /^x[xh]$/.test(language);
+    // Which sentences were asked for: those that the catalogue does not have are found out by the tests.
+    const asked = window.askedFor = new Set();
+    const bracketed = text => `⟦${text}${"~".repeat(Math.ceil(text.length * 0.3))}⟧`;
+    const gettext = text => {
+        asked.add(text);
+        return pseudo ? bracketed(text) : translations[text]?.[1] ?? text;
+    };
+    const ngettext = (one, many, count) => {
+        asked.add(one);
+        return pseudo ? bracketed(count === 1 ? one : many) : translations[one]?.[count === 1 ? 1 : 2] ?? (count === 1 ? one : many);
+    };
+
+    /** A command that prints what the state says, or is not installed. */
+    const channel = ({ payload, spawn = [] }) => {
+        const target = new EventTarget();
+        const listen = (type, listener) => target.addEventListener(type, event => listener(event, event.detail));
+        const tell = (type, detail) => target.dispatchEvent(new CustomEvent(type, { detail }));
+        const answer = () => {
+            const [, output] = Object.entries(window.madeUp?.commands ?? {}).find(([start]) => spawn.join(" ").startsWith(start)) ?? [];
+            if (output === undefined)
+                return tell("close", { problem: "not-found", message: "" });
+            tell("message", new TextEncoder().encode(output));
+            tell("close", { "exit-status": 0 });
+        };
+        if (payload === "stream")
+            setTimeout(answer);
+        const nothing = () => undefined;
+        return { valid: true, addEventListener: listen, removeEventListener: nothing, send: nothing, control: nothing, close: nothing };
+    };
+    const file = path => ({
+        path, close: () => undefined, replace: () => Promise.resolve("1"),
+        read: () => ({ then: (done, failed) => Promise.resolve().then(() => done(window.madeUp?.files?.[path] ?? null, "1")).catch(failed) }),
+    });
+
     window.cockpit = {
+        channel, file, gettext, ngettext, language,
         addEventListener: events.addEventListener.bind(events),
         removeEventListener: events.removeEventListener.bind(events),
         get location() {
@@ -42,30 +81,8 @@
             };
             return current;
         },
-        language: new URLSearchParams(window.location.search).get("lang") ?? "en",
-        language_direction: /lang=(he|ar)/.test(window.location.search) ? "rtl" : "ltr",
-        gettext: text => translations[text]?.[1] ?? text,
-        ngettext: (one, many, count) => translations[one]?.[count === 1 ? 1 : 2] ?? (count === 1 ? one : many),
+        language_direction: /^(he|ar|xh)/.test(language) ? "rtl" : "ltr",
         locale: more => { translations = { ...translations, ...more }; },
-        // The host's programs: conntrack has something to say, the others are not there. Files are not there either.
-        channel: ({ spawn }) => {
-            const channel = new EventTarget();
-            const listen = channel.addEventListener.bind(channel);
-            const close = options => channel.dispatchEvent(new CustomEvent("close", { detail: options }));
-            setTimeout(() => {
-                if (spawn?.[0] !== "conntrack")
-                    return spawn && close({ problem: "not-found", message: "not found" });
-                const line = port => `tcp 6 431999 ESTABLISHED src=192.0.2.80 dst=203.0.113.10 sport=${port} dport=22 `
-                    + `src=10.0.0.2 dst=192.0.2.80 sport=22 dport=${port} [ASSURED] mark=0 use=1\n`;
-                channel.dispatchEvent(new CustomEvent("message", { detail: new TextEncoder().encode([1, 2, 3].map(line).join("")) }));
-                return close({});
-            }, 20);
-            return Object.assign(channel, {
-                valid: true, send: () => undefined, control: () => undefined, close: () => undefined,
-                addEventListener: (name, heard) => listen(name, event => heard(event, event.detail)),
-            });
-        },
-        file: () => ({ read: () => Promise.resolve(null), replace: () => Promise.resolve(), close: () => undefined }),
         permission: () => permission,
         hidden: false,
         jump: place => console.log("jump", place),

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What opens under a row: the life cycle, the way of a packet, both definitions, what happened.
-import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { useMemo } from "react";
 import type { Machine } from "../../host/run.ts";
 import { lifecycle, type Subject } from "../../model/glance.ts";
 import type { HistoryEntry, Reading } from "../../model/snapshot.ts";
+import { Alert } from "../../ui/alert.tsx";
 import { HistoryList } from "../../ui/history.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { Read } from "../../ui/states.tsx";

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // All guests of the host, a row per interface: what hangs on what, and what libvirt will do to it.
-import { AlertActionLink } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { useMemo, useState } from "react";
 import { machine } from "../../host/cockpit.ts";
 import { failingChecks } from "../../model/host-checks.ts";
 import type { Reading } from "../../model/snapshot.ts";
 import { ChangeButton, useAccess } from "../../ui/access.tsx";
+import { AlertActionLink } from "../../ui/alert.tsx";
 import { DataTable } from "../../ui/data-table.tsx";
 import { goTo, hrefTo } from "../../ui/location.ts";
 import { Numbers, type NumberFilter } from "../../ui/numbers.tsx";

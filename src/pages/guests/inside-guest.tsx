@@ -2,12 +2,13 @@
 // What to write inside the guest so that it uses its address over the TAP device: ready to copy, for the tools that guests use.
 import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
 import { Form } from "@patternfly/react-core/dist/dynamic/components/Form";
-import { Modal, ModalBody, ModalFooter, ModalHeader } from "@patternfly/react-core/dist/dynamic/components/Modal";
+import { ModalBody, ModalFooter, ModalHeader } from "@patternfly/react-core/dist/dynamic/components/Modal";
 import ipaddr from "ipaddr.js";
 import { useId, useState } from "react";
 import type { Guest, Interface } from "../../model/guest.ts";
 import { guestFiles, type GuestTool } from "../../model/guest-network.ts";
 import { Code } from "../../ui/copy.tsx";
+import { DialogFrame } from "../../ui/dialog-frame.tsx";
 import { SelectField, TextField } from "../../ui/fields.tsx";
 import { _, format, translate } from "../../ui/translate.ts";
 
@@ -38,7 +39,7 @@ export function InsideGuestDialog({ guest, iface, addresses, onClose }: {
         return says === undefined ? { field } : { field, planned: { problems: [{ field, says: { id: says } }] } };
     };
     return (
-        <Modal isOpen variant="medium" position="top" onClose={onClose} aria-labelledby={id}>
+        <DialogFrame titleId={id} onClose={onClose}>
             <ModalHeader
                 title={format(_("For the inside of $0"), guest.name)} labelId={id}
                 description={_("Nothing is changed here: copy the text into the guest.")}
@@ -67,6 +68,6 @@ export function InsideGuestDialog({ guest, iface, addresses, onClose }: {
                 </Form>
             </ModalBody>
             <ModalFooter><Button variant="link" onClick={onClose}>{_("Close")}</Button></ModalFooter>
-        </Modal>
+        </DialogFrame>
     );
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Adding, changing and converting an interface, as a form or as XML; and removing one.
-import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { Checkbox } from "@patternfly/react-core/dist/dynamic/components/Checkbox";
 import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
 import { useEffect, useMemo, useState, type ReactNode } from "react";
@@ -14,6 +13,7 @@ import { randomMac } from "../../model/names.ts";
 import type { Planned } from "../../model/plan.ts";
 import { valueOf, type Snapshot } from "../../model/snapshot.ts";
 import { NEW_TAP, wishOf, withTextProblems } from "../../model/tap-text.ts";
+import { Alert } from "../../ui/alert.tsx";
 import { Difference } from "../../ui/difference.tsx";
 import { problemOf, SelectField, TextField } from "../../ui/fields.tsx";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";

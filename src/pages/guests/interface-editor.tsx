@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Form and XML of the same interface, in two tabs, with what libvirt's schema says of it.
-import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
 import { useEffect, useId, useRef, useState } from "react";
 import type { Machine } from "../../host/run.ts";
@@ -8,6 +7,7 @@ import { schemaFindings, type SchemaFinding } from "../../host/schema.ts";
 import { msg } from "../../model/message.ts";
 import type { Planned } from "../../model/plan.ts";
 import { parseElement } from "../../model/xml.ts";
+import { Alert } from "../../ui/alert.tsx";
 import { TextField } from "../../ui/fields.tsx";
 import { _, format } from "../../ui/translate.ts";
 import { EverydayFields, MoreFields, type FieldsProps } from "./interface-fields.tsx";

@@ -3,13 +3,13 @@
 //
 // The page confirms over a new connection: the one at hand goes on over a mapping that would keep every other one out. Where a
 // new connection proves nothing (the browser talks to a proxy, a tunnel or another host's Cockpit), a person confirms.
-import { Alert, AlertActionLink } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { useCallback, useEffect, useState } from "react";
 import {
     changeStatus, confirmChange, dismissReverted, keepChange, revertChange, RUN_DIRECTORY, type ChangeStatus,
 } from "../../host/nat.ts";
 import type { Machine } from "../../host/run.ts";
 import { useAccess } from "../../ui/access.tsx";
+import { Alert, AlertActionLink } from "../../ui/alert.tsx";
 import { useToast } from "../../ui/toasts.tsx";
 import { _, format } from "../../ui/translate.ts";
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Two people at one mapping: what it was when this dialog was opened, what somebody else made of it, and which of the two to go on with.
-import { Alert, AlertActionLink } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { useState } from "react";
 import { driftLine } from "../../model/nat-reading.ts";
 import { mappingElements, mappingKey, type Mapping, type NatState } from "../../model/nat.ts";
+import { Alert, AlertActionLink } from "../../ui/alert.tsx";
 import { Difference } from "../../ui/difference.tsx";
 import { _ } from "../../ui/translate.ts";
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Uplinks, and whether the running table, its file and its unit agree; both ways out where they do not.
-import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { useState } from "react";
 import { planLoadSaved, planSaveRunning } from "../../actions/nat-drift.ts";
 import { NAT_FILE } from "../../model/nat-file.ts";
 import { agreement, drift, driftLine, type NatReading } from "../../model/nat-reading.ts";
 import { valueOf } from "../../model/snapshot.ts";
 import { ChangeButton } from "../../ui/access.tsx";
+import { Alert } from "../../ui/alert.tsx";
 import { Difference } from "../../ui/difference.tsx";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";

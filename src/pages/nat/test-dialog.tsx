@@ -2,7 +2,7 @@
 // "Something does not work": a packet is followed through every rule of the host, and the dialog says which one of whom drops it.
 import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
 import { Form } from "@patternfly/react-core/dist/dynamic/components/Form";
-import { Modal, ModalBody, ModalFooter, ModalHeader } from "@patternfly/react-core/dist/dynamic/components/Modal";
+import { ModalBody, ModalFooter, ModalHeader } from "@patternfly/react-core/dist/dynamic/components/Modal";
 import { useEffect, useRef, useState } from "react";
 import { likelySender, packetTestProblems } from "../../actions/packet-test.ts";
 import { startPacketTest, type PacketTest } from "../../host/packet-test.ts";
@@ -12,6 +12,7 @@ import { wayIn, type Around } from "../../model/nat-works.ts";
 import { mappingKey, type Mapping } from "../../model/nat.ts";
 import { formatPrefix } from "../../model/nat-address.ts";
 import { ChangeButton } from "../../ui/access.tsx";
+import { DialogFrame } from "../../ui/dialog-frame.tsx";
 import { SelectField, TextField } from "../../ui/fields.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { Failure } from "../../ui/states.tsx";
@@ -122,7 +123,7 @@ function TestMapping({ mapping, machine, around, onClose }: Omit<TestDialogProps
     const { device } = wayIn(snapshot, mapping.guest, uplinks);
     const told = stories(run?.lines ?? [], { public: test.public, guest: test.guest, device, uplink, firewalls: around?.firewalls ?? [] });
     return (
-        <Modal isOpen variant="large" position="top" onClose={onClose} aria-labelledby="test-dialog-title">
+        <DialogFrame titleId="test-dialog-title" size="large" onClose={onClose}>
             <ModalHeader title={format(_("Test $0"), mappingKey(mapping))} labelId="test-dialog-title" />
             <ModalBody tabIndex={0} aria-label={_("Test")}>
                 <div className="kt-dialog-says">
@@ -159,6 +160,6 @@ function TestMapping({ mapping, machine, around, onClose }: Omit<TestDialogProps
                     : <ChangeButton isDisabled={!runnable} onClick={() => start(test)}>{run ? _("Test again") : _("Test")}</ChangeButton>}
                 <Button variant="link" onClick={onClose}>{_("Close")}</Button>
             </ModalFooter>
-        </Modal>
+        </DialogFrame>
     );
 }

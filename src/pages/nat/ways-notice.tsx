@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Several uplinks whose answers would not find back, above the table, with the cure.
-import { Alert } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { useState } from "react";
 import { planRestoreWays } from "../../actions/nat-ways.ts";
 import { natReading } from "../../model/nat-reading.ts";
 import { familiesOf, waysProblems, type ReversePath } from "../../model/nat-ways.ts";
 import { ChangeButton } from "../../ui/access.tsx";
+import { Alert } from "../../ui/alert.tsx";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { _, translate } from "../../ui/translate.ts";

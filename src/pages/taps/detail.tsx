@@ -49,12 +49,22 @@ function Facts({ facts, label }: { facts: readonly Fact[]; label: string }) {
     );
 }
 
+/** systemd's ActiveState; the rarer ones in its own word. */
+function activeWord(state: string): string {
+    switch (state) {
+    case "active": return _("active");
+    case "inactive": return _("not active");
+    case "failed": return _("failed");
+    default: return state;
+    }
+}
+
 function unitWords(snapshot: Snapshot, name: string): string {
     if (snapshot.enabled.state !== "read")
         return _("not known");
     const enabled = snapshot.enabled.value.has(`kvm-tap@${name}.service`);
     const active = valueOf(snapshot.units)?.get(name)?.active;
-    return [enabled ? _("enabled") : _("not enabled"), active ?? _("not loaded")].join(", ");
+    return [enabled ? _("enabled") : _("not enabled"), active === undefined ? _("not loaded") : activeWord(active)].join(", ");
 }
 
 function Written({ name, snapshot }: { name: string; snapshot: Snapshot }) {

@@ -222,10 +222,10 @@ test("for the inside of the guest: the tool's file, and what is no address", asy
     if (!iface)
         throw new Error("no interface");
     show(guest, <InsideGuestDialog guest={guest} iface={iface} addresses={["10.0.0.2"]} onClose={() => undefined} />);
-    expect(screen.getByRole("region", { name: "systemd-networkd" }).textContent).toContain(`MACAddress=${mac}`);
+    expect(screen.getByRole("group", { name: "systemd-networkd" }).textContent).toContain(`MACAddress=${mac}`);
     await userEvent.selectOptions(field(/^Configured by/), "netplan");
     await type(/^Name servers/, "192.0.2.53");
-    expect(screen.getByRole("region", { name: "netplan" }).textContent).toContain("- \"192.0.2.53\"");
+    expect(screen.getByRole("group", { name: "netplan" }).textContent).toContain("- \"192.0.2.53\"");
     await type(/^Guest addresses/, "10.0.0");
     expect(screen.getByText("10.0.0 is not an address.")).toBeTruthy();
 });
