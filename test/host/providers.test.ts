@@ -5,11 +5,16 @@ import { planAdopt, planApplyFile, planKeepOff } from "../../src/actions/edit-ta
 import { planDeleteTap } from "../../src/actions/delete-tap.ts";
 import { planMakeTap, type TapWish } from "../../src/actions/make-tap.ts";
 import { runningSettings } from "../../src/actions/tap-steps.ts";
+import { planProtect } from "../../src/actions/protect.ts";
 import { bootProvider, type BootProvider } from "../../src/model/boot-provider.ts";
+import { glance, hostFacts, subjects } from "../../src/model/glance.ts";
+import { inEnglish } from "../../src/model/message.ts";
 import { networkdPath } from "../../src/model/networkd-file.ts";
 import { defaultSysctls } from "../../src/model/sysctl-file.ts";
+import type { Snapshot } from "../../src/model/snapshot.ts";
 import { isTap } from "../../src/model/tap.ts";
 import { install } from "../lab/debs.ts";
+import { defineGuest, ethernet, type Guest } from "../lab/guest.ts";
 import { startHost, until, type TestHost } from "../lab/host.ts";
 import { eachRelease } from "../lab/releases.ts";
 import type { Release } from "../lab/trees.ts";
@@ -112,6 +117,36 @@ await eachRelease(release => describe.each(managers.filter(manager => everything
         expect(provider("theirs")).toEqual(expected);
     });
 
+    let guest: Guest;
+
+    /** Started and stopped, the device that it makes is the same one. */
+    async function startAndStop(): Promise<void> {
+        const index = tap("theirs")?.index;
+        expect(index).toBeDefined();
+        await guest.start();
+        await guest.virsh("destroy");
+        await seen.until("the guest off", now => given(now.guests).every(({ state }) => state === "off") && !tap("theirs")?.carrier);
+        expect(tap("theirs")?.index).toBe(index);
+    }
+
+    test("a guest on it is protected by its definition alone: making the device stays its business", async () => {
+        guest = await defineGuest(host, { name: "charybdis", interfaces: [ethernet("theirs")] });
+        const label = (now: Snapshot) => {
+            const facts = hostFacts(now);
+            return (facts ? subjects(facts) : []).map(subject => inEnglish(glance(subject).label)).join();
+        };
+        const now = await seen.until("the guest in danger", at => label(at) === "Start fails, device is deleted");
+        const planned = planProtect(now, { targets: [{ uuid: guest.uuid, index: 0 }] });
+        if (!("plan" in planned))
+            throw new Error(JSON.stringify(planned.problems));
+        expect(planned.plan.steps).toHaveLength(1);
+        expect((planned.plan.notes ?? []).map(inEnglish)).toEqual([`theirs is made at boot by ${manager.by} (${manager.path}): that is left as it is.`]);
+        expect(await seen.run(() => planned)).toMatchObject(done);
+        await seen.until("the guest safe", at => label(at) === "Kept");
+        expect(await host.sh("ls /etc/kvm-tap; ls /etc/systemd/system/*.wants")).not.toContain("theirs");
+        await startAndStop();
+    });
+
     test("ours are left as they are, however it is disturbed, and after a reboot", async () => {
         await host.sh("ip tuntap add dev byhand mode tap; ip link set dev byhand up; ip address add 192.0.2.1/28 dev byhand; ip route add 10.7.0.0/16 dev byhand");
         await seen.until("the device", now => runningSettings(now, "byhand")?.routes.length === 1);
@@ -135,6 +170,7 @@ await eachRelease(release => describe.each(managers.filter(manager => everything
         expect(await facts()).toEqual(before);
         await host.sh(manager.disturbances[0] ?? "");
         expect(await facts()).toEqual(before);
+        await startAndStop();
         expect(names.map(name => provider(name).by)).toEqual(["kvm-tap", "kvm-tap"]);
     });
 
