@@ -35,7 +35,8 @@ function GuestCell({ row }: { row: NatRow }) {
 function WorksCell({ row }: { row: NatRow }) {
     switch (row.severity) {
     case "success": return <Status kind="success">{_("No obstacle found")}</Status>;
-    case "info": return <Status kind="info" reason={row.because}>{row.enabled ? _("Works, with remarks") : _("Disabled")}</Status>;
+    case "disabled": return <Status kind="info" reason={row.because}>{_("Disabled")}</Status>;
+    case "info": return <Status kind="info" reason={row.because}>{_("No obstacle found, with remarks")}</Status>;
     case "warning": return <Status kind="warning" reason={row.because}>{_("May not work")}</Status>;
     case "danger": return <Status kind="danger" reason={row.because}>{_("Does not work")}</Status>;
     }
@@ -97,7 +98,7 @@ export const natColumns = (): readonly Column<NatRow>[] => [
     { key: "device", title: _("Device, uplink"), cell: row => <DeviceCell row={row} />, sort: row => [row.device, row.uplinks], width: 13 },
     {
         key: "works", title: _("Will it work?"), cell: row => <WorksCell row={row} />, width: 16,
-        sort: row => ["danger", "warning", "info", "success"].indexOf(row.severity),
+        sort: row => ["danger", "warning", "disabled", "info", "success"].indexOf(row.severity),
     },
     {
         key: "connections", title: _("Connections"), width: 12, sort: row => [row.open, row.hitsIn + row.hitsOut],
@@ -112,7 +113,8 @@ export const natFilters = (): readonly Filter<NatRow>[] => [
         key: "works", title: _("Will it work?"), matches: (row, value) => row.severity === value,
         choices: [
             { value: "danger", label: _("Does not work") }, { value: "warning", label: _("May not work") },
-            { value: "success", label: _("No obstacle found") }, { value: "info", label: _("Disabled") },
+            { value: "success", label: _("No obstacle found") }, { value: "info", label: _("No obstacle found, with remarks") },
+            { value: "disabled", label: _("Disabled") },
         ],
     },
 ];

@@ -21,7 +21,7 @@ export interface NatRow {
     guest: string;
     guestState: GuestState | "";
     device: string;
-    severity: "danger" | "warning" | "info" | "success";
+    severity: "danger" | "warning" | "info" | "success" | "disabled";
     /** The first thing that speaks against it; empty if nothing does. */
     because: string;
     /** Connections translated since the element was loaded; -1 where nothing counts. */
@@ -87,7 +87,7 @@ function rowOf(snapshot: Snapshot, reading: NatReading, mapping: Mapping, { gues
     const [worst] = findings(snapshot, reading, mapping, around);
     return {
         key, guestAddress: formatPrefix(mapping.guest), enabled: mapping.enabled, guest: guest?.name ?? "", guestState: guest?.state ?? "",
-        device, severity: worst?.severity ?? "success", because: worst ? translate(worst.says) : "",
+        device, severity: mapping.enabled ? worst?.severity ?? "success" : "disabled", because: worst ? translate(worst.says) : "",
         hitsIn: hits(sets.public, key), hitsOut: hits(sets.guest, formatPrefix(mapping.guest)),
         sent: link?.traffic?.rxBytes ?? -1, received: link?.traffic?.txBytes ?? -1,
         uplinks: uplinksOf(snapshot, mapping, currentState(reading)), ...lookedAt(key, use),
