@@ -46,7 +46,8 @@ function translation(path, wanted = () => true) {
     const direction = headers["X-Language-Direction"] ?? (/^(ar|fa|he|ur)\b/.test(language) ? "rtl" : "ltr");
     const entries = Object.values(translations).flatMap(Object.values)
         .filter(entry => entry.msgid !== "" && wanted(entry.msgid) && entry.msgstr.some(Boolean) && !entry.comments?.flag?.includes("fuzzy"))
-        .map(entry => `${JSON.stringify(entry.msgid)}:${JSON.stringify([null, ...entry.msgstr])}`);
+        // Sentence and translation on a line each: lintian takes a file with longer lines for one whose source is elsewhere.
+        .map(entry => `${JSON.stringify(entry.msgid)}:\n${JSON.stringify([null, ...entry.msgstr])}`);
     const head = `"":{"plural-forms":(n)=>${plural},"language":"${language}","language-direction":"${direction}"}`;
     return `cockpit.locale({${[head, ...entries].join(",\n")}});\n`;
 }
