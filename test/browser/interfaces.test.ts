@@ -260,7 +260,7 @@ await eachRelease(release => {
         const files = guestFiles(network);
         for (const { tool, title, text } of files) {
             await cockpit.field("Configured by").selectOption(tool);
-            expect(await cockpit.dialog.getByRole("region", { name: title }).textContent()).toBe(text);
+            expect(await cockpit.dialog.getByLabel(title, { exact: true }).textContent()).toBe(text);
         }
         await action("Copy").click();
         await action("Copied").waitFor();
@@ -280,7 +280,7 @@ await eachRelease(release => {
         await other.press("Change");
         await other.dialog.waitFor({ state: "detached" });
         await cockpit.dialog.getByText("changed by somebody else meanwhile").waitFor();
-        const both = await cockpit.dialog.getByRole("region", { name: "Difference" }).first().textContent();
+        const both = await cockpit.dialog.getByLabel("Difference", { exact: true }).first().textContent();
         expect(both).toContain("<model type='virtio'/>");
         expect(both).toContain("<model type='e1000'/>");
         expect(await action("Change").isDisabled()).toBe(true);

@@ -243,7 +243,7 @@ await eachRelease(release => {
         await other.act("203.0.113.12", "Disable…");
         await done("Disable", other);
         await cockpit.soon(cockpit.dialog.getByText("Somebody changed this mapping meanwhile"));
-        const both = cockpit.dialog.getByRole("region", { name: "What somebody else changed" });
+        const both = cockpit.dialog.getByLabel("What somebody else changed");
         expect(await both.textContent()).toMatch(/removed: public4: 203\.0\.113\.12 .*added: disabled4: 203\.0\.113\.12 /);
         expect(await button("Change").isDisabled()).toBe(true);
         expect(await barriers(cockpit)).toEqual([]);
