@@ -27,6 +27,16 @@ const again = (stage, files) => ({
     ],
 });
 
+/** The browser's journeys that run on one release otherwise (oneRelease() in test/lab/releases.ts). */
+function journeysOn(release) {
+    const stage = jest("browser", "--runInBand", "--testPathPatterns=browser/(guests|interfaces|nat.*|tap.*|thread)[.]test");
+    const file = `browser-${release}`;
+    return {
+        ...stage, name: `browser tests on ${release}`, file, json: `${directory}/${file}.json`, environment: { KVM_TAP_RELEASES: release },
+        argv: stage.argv.map(argument => argument.replace(stage.json, `${directory}/${file}.json`)),
+    };
+}
+
 const stages = [
     { name: "types", file: "tsc", argv: ["npx", "--no-install", "tsc", "-p", "."] },
     { name: "lint", file: "eslint", argv: ["npx", "--no-install", "eslint", "--max-warnings", "0", "src", "test"] },
@@ -37,6 +47,7 @@ const stages = [
     { name: "trees of the test hosts", file: "trees", argv: ["node", "test/lab/run.mjs", "test/lab/cli.ts", "prepare"], minutes: 15 },
     jest("host", "--maxWorkers=2"),
     jest("browser", "--runInBand"),
+    ...all ? ["bookworm", "forky"].map(journeysOn) : [],
 ];
 
 /** The stage that is running, which is a process group of its own: Ctrl-C must reach it. */
@@ -50,10 +61,10 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
 }
 
 /** Exit status; null when it took too long. */
-function run({ argv, file, minutes = 5 }) {
+function run({ argv, file, minutes = 5, environment: own = {} }) {
     const [program, ...args] = argv;
     const log = openSync(`${directory}/${file}.log`, "w");
-    const environment = { ...process.env, NODE_OPTIONS: "--experimental-vm-modules --no-warnings", ...all && { KVM_TAP_ALL: "1" } };
+    const environment = { ...process.env, NODE_OPTIONS: "--experimental-vm-modules --no-warnings", ...all && { KVM_TAP_ALL: "1" }, ...own };
     return new Promise(resolve => {
         const child = spawn(program, args, { stdio: ["ignore", log, log], env: environment, detached: true });
         running = child;

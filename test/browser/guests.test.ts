@@ -3,6 +3,7 @@
 import type { Browser } from "playwright-core";
 import { defineGuest, ethernet } from "../lab/guest.ts";
 import type { TestHost } from "../lab/host.ts";
+import { oneRelease } from "../lab/releases.ts";
 import { barriers } from "./axe.ts";
 import { startBrowser } from "./browser.ts";
 import { Cockpit, journey } from "./cockpit.ts";
@@ -32,7 +33,7 @@ async function protect(name: string, by: "button" | "menu" = "button"): Promise<
 }
 
 beforeAll(async () => {
-    host = await startHostWithPlugin({ release: "trixie" });
+    host = await startHostWithPlugin({ release: oneRelease() });
     browser = await startBrowser(host);
     cockpit = await Cockpit.login(browser, host);
     await cockpit.mark();

@@ -3,6 +3,7 @@
 // the page says so.
 import type { Browser } from "playwright-core";
 import type { TestHost } from "../lab/host.ts";
+import { oneRelease } from "../lab/releases.ts";
 import { startBrowser } from "./browser.ts";
 import { Cockpit, journey } from "./cockpit.ts";
 import { startHostWithPlugin } from "./packages.ts";
@@ -10,7 +11,7 @@ import { startHostWithPlugin } from "./packages.ts";
 let host: TestHost, browser: Browser, cockpit: Cockpit;
 
 beforeAll(async () => {
-    host = await startHostWithPlugin({ release: "trixie" });
+    host = await startHostWithPlugin({ release: oneRelease() });
     await host.sh(`
         ip tuntap add dev charon0 mode tap
         ip link set dev charon0 up

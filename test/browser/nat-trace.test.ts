@@ -3,6 +3,7 @@
 import type { Browser } from "playwright-core";
 import { emulate } from "../host/nat-lab.ts";
 import type { TestHost } from "../lab/host.ts";
+import { oneRelease } from "../lab/releases.ts";
 import { barriers } from "./axe.ts";
 import { startBrowser } from "./browser.ts";
 import { Cockpit, journey } from "./cockpit.ts";
@@ -11,7 +12,7 @@ import { startHostWithPlugin } from "./packages.ts";
 let host: TestHost, browser: Browser, cockpit: Cockpit;
 
 beforeAll(async () => {
-    host = await startHostWithPlugin({ release: "trixie" });
+    host = await startHostWithPlugin({ release: oneRelease() });
     await emulate(host, "charon", "10.0.0.2", "fd00::2");
     browser = await startBrowser(host);
     cockpit = await Cockpit.login(browser, host, { path: "/kvm-tap#/nat" });

@@ -5,6 +5,7 @@ import { planMapAddress } from "../../src/actions/map-address.ts";
 import { watching } from "../host/watching.ts";
 import { defineGuest, ethernet, type Guest } from "../lab/guest.ts";
 import type { TestHost } from "../lab/host.ts";
+import { oneRelease } from "../lab/releases.ts";
 import { startBrowser } from "./browser.ts";
 import { Cockpit, journey } from "./cockpit.ts";
 import { startHostWithPlugin } from "./packages.ts";
@@ -25,7 +26,7 @@ const link = async (name: string) => {
 const output = async (...argv: string[]) => (await host.attempt(argv)).stdout.trim();
 
 beforeAll(async () => {
-    host = await startHostWithPlugin({ release: "trixie" });
+    host = await startHostWithPlugin({ release: oneRelease() });
     await host.sh("ip tuntap add dev other0 mode tap; ip link set dev other0 address 02:00:00:00:00:77 up; ip route add 10.0.0.77/32 dev other0");
     styx = await defineGuest(host, { name: "styx", interfaces: [ethernet("full0", { mac: "52:54:00:00:00:01", managed: "no" })] });
     browser = await startBrowser(host);

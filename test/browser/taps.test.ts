@@ -2,6 +2,7 @@
 // The TAP devices page: create, take over, drift, bring back, delete; what it shows is what the kernel has.
 import type { Browser } from "playwright-core";
 import type { TestHost } from "../lab/host.ts";
+import { oneRelease } from "../lab/releases.ts";
 import { barriers } from "./axe.ts";
 import { startBrowser } from "./browser.ts";
 import { Cockpit, journey } from "./cockpit.ts";
@@ -12,7 +13,7 @@ let host: TestHost, browser: Browser, cockpit: Cockpit;
 const done = () => cockpit.dialog.waitFor({ state: "detached" });
 
 beforeAll(async () => {
-    host = await startHostWithPlugin({ release: "trixie" });
+    host = await startHostWithPlugin({ release: oneRelease() });
     browser = await startBrowser(host);
     cockpit = await Cockpit.login(browser, host, { path: "/kvm-tap#/taps" });
     await cockpit.mark();

@@ -4,6 +4,7 @@ import type { Browser } from "playwright-core";
 import { defineGuest, ethernet, type Guest } from "../lab/guest.ts";
 import type { TestHost } from "../lab/host.ts";
 import { until } from "../lab/exec.ts";
+import { oneRelease } from "../lab/releases.ts";
 import { startBrowser } from "./browser.ts";
 import { Cockpit, journey } from "./cockpit.ts";
 import { startHostWithPlugin } from "./packages.ts";
@@ -36,7 +37,7 @@ const hostState = () => host.sh(`
 const forwarding = () => host.sh("sysctl -a 2> /dev/null | grep -E '^net[.]ipv[46][.].*(forward|rp_filter|proxy_|arp_ignore)'");
 
 beforeAll(async () => {
-    host = await startHostWithPlugin({ release: "trixie" });
+    host = await startHostWithPlugin({ release: oneRelease() });
     before = [await hostState(), await forwarding()];
     browser = await startBrowser(host);
 });

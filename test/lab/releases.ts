@@ -31,3 +31,12 @@ async function available(release: Release): Promise<boolean> {
         return false;
     }
 }
+
+/**
+ * The release of a journey that one is enough for: trixie, or the first that KVM_TAP_RELEASES names. `make check-all` runs these journeys
+ * once on each.
+ */
+export function oneRelease(): Release {
+    const named = process.env["KVM_TAP_RELEASES"] === undefined ? [] : chosen();
+    return named[0] ?? "trixie";
+}
