@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Protect in each of its cases, for ten guests at once, by keyboard alone; and the page telling the truth while devices are deleted.
 import type { Browser } from "playwright-core";
-import { defineGuest, ethernet } from "../lab/guest.ts";
+import { defineGuest, ethernet, type Guest } from "../lab/guest.ts";
 import type { TestHost } from "../lab/host.ts";
 import { oneRelease } from "../lab/releases.ts";
 import { barriers } from "./axe.ts";
@@ -181,26 +181,43 @@ journey("two guests that name one device: the second gets one of its own", async
     await cockpit.go("/guests");
 });
 
-journey("a running guest's device is deleted at its stop: told at once, with the event, in the open row", async () => {
-    await makeDevice("pi0");
+/** pi, running on a persistent device of this name without managed='no': a live update took that away. */
+async function unprotectedOn(device: string): Promise<Guest> {
     const mac = "52:54:00:00:97:01";
+    if (host.release === "bookworm") {
+        // Nothing that can be changed in a running guest does this there: the device is exchanged under a card that bears it.
+        const card = ethernet(device, { mac, inside: "<rom enabled='no'/>" }).replace("virtio", "e1000");
+        const pi = await defineGuest(host, { name: "pi", interfaces: [card] });
+        await pi.start();
+        await host.sh(`ip link delete ${device}`);
+        await makeDevice(device);
+        return pi;
+    }
+    await makeDevice(device);
     const pi = await define("pi", { mac, managed: "no" });
     await pi.start();
     await cockpit.rowText("pi", "Kept").waitFor();
-    const disarming = ethernet("pi0", { mac }).replace("<interface ", "<interface trustGuestRxFilters='yes' ");
+    const disarming = ethernet(device, { mac }).replace("<interface ", "<interface trustGuestRxFilters='yes' ");
     await host.run(["virsh", "update-device", pi.uuid, "/dev/stdin", "--live"], disarming);
+    return pi;
+}
+
+journey("a running guest's device is deleted at its stop: told at once, with the event, in the open row", async () => {
+    const pi = await unprotectedOn("pi0");
     await cockpit.rowText("pi", "Deleted when the guest stops").waitFor();
     await cockpit.go("/guests/pi");
     await cockpit.rowText("pi", "Life cycle").waitFor();
     await pi.virsh("destroy");
-    await cockpit.soon(cockpit.rowText("pi", "libvirt deleted pi0 when pi stopped (destroyed)"));
+    await cockpit.soon(cockpit.rowText("pi", /libvirt deleted pi0 when pi stopped( \(destroyed\))?$/));
     await cockpit.rowText("pi", "not there").waitFor();
     await cockpit.go("/guests");
 });
 
 journey("the life cycle by keyboard, and as a table", async () => {
-    await cockpit.go("/guests/pi");
-    const detail = cockpit.row("pi");
+    await define("sigma", { managed: "no" });
+    await cockpit.rowText("sigma", "Start fails: device missing").waitFor();
+    await cockpit.go("/guests/sigma");
+    const detail = cockpit.row("sigma");
     const { keyboard } = cockpit.page;
     await detail.getByRole("button", { name: /^Start: the device is/ }).focus();
     const said = detail.locator(".kt-life-reason");
@@ -216,7 +233,7 @@ journey("the life cycle by keyboard, and as a table", async () => {
     const table = detail.getByRole("table");
     expect(await table.getByRole("rowheader").count()).toBe(15);
     expect(await table.getByRole("columnheader").allTextContents()).toEqual(["Event", "Device", "Why"]);
-    await table.getByText("managed='no' says that pi0 is there, and it is not").first().waitFor();
+    await table.getByText("managed='no' says that sigma0 is there, and it is not").first().waitFor();
     await cockpit.go("/guests");
 });
 
