@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Every journey by keyboard alone, on a made-up host. That Escape closes each dialog, menu and popover and that the focus returns is shown
-// of all of them by everything.test.ts; in the real shell a device is protected (guests.test.ts) and an address mapped (thread.test.ts).
+// of all of them by everything.test.ts; in the real shell a device is protected by keyboard (guests.test.ts).
 import { rmSync } from "node:fs";
 import { jest } from "@jest/globals";
 import type { Browser, Locator, Page } from "playwright-core";
