@@ -96,8 +96,15 @@ export class Cockpit {
         return this.row(key).getByText(text).first();
     }
 
+    /** Closes what was told of the last change: it lies over the table's right edge until somebody does, or for some seconds. */
+    private async closeNews(): Promise<void> {
+        for (const button of await this.frame.locator(".pf-v6-c-alert-group.pf-m-toast .pf-v6-c-alert__action button").all())
+            await button.click({ timeout: 2000 }).catch(() => undefined);
+    }
+
     /** Chooses from the menu of a row. */
     async act(key: string, action: string): Promise<void> {
+        await this.closeNews();
         await this.row(key).getByRole("button", { name: /^Actions for/ }).click();
         await this.frame.getByRole("menuitem", { name: action }).click();
     }
