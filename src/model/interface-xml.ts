@@ -49,8 +49,9 @@ export function withChild(element: XmlElement, added: XmlElement): XmlElement {
     if (at >= 0)
         return { ...element, children: element.children.map((node, index) => index === at ? added : node) };
     const [first] = element.children;
-    const indent: XmlNode[] = first && isBlank(first) ? [first] : [];
     const last = element.children.at(-1);
+    // Behind text that says something white space would be a part of it.
+    const indent: XmlNode[] = first && isBlank(first) && (last?.type !== "text" || isBlank(last)) ? [first] : [];
     const end = indent.length > 0 && last && isBlank(last) ? element.children.length - 1 : element.children.length;
     return { ...element, children: [...element.children.slice(0, end), ...indent, added, ...element.children.slice(end)] };
 }
