@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// PatternFly's alert with what it says to screen readers in the person's language; by itself it says "Danger alert:".
+// PatternFly's alert with what it says to screen readers in the person's language (by itself it says "Danger alert:") and a title that is
+// no heading: it would break the order of the page's own.
 import { Alert as PlainAlert, type AlertProps } from "@patternfly/react-core/dist/dynamic/components/Alert";
 import { _ } from "./translate.ts";
 
@@ -15,5 +16,5 @@ function kindOf(variant: AlertProps["variant"]): string {
 }
 
 export function Alert(props: Omit<AlertProps, "ref">) {
-    return <PlainAlert variantLabel={kindOf(props.variant)} {...props} />;
+    return <PlainAlert component="p" variantLabel={kindOf(props.variant)} {...props} />;
 }

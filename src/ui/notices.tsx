@@ -9,7 +9,7 @@ import { _ } from "./translate.ts";
 export function AccessNotice() {
     return useAccess() === "missing"
         ? (
-            <Alert component="p" variant="info" isInline title={_("Limited access: you can look, but not change anything")}>
+            <Alert variant="info" isInline title={_("Limited access: you can look, but not change anything")}>
                 {accessExplained()} {_("Some of what this page shows cannot be read without it, either.")}
             </Alert>
         )
@@ -34,7 +34,7 @@ export function StreamNotices({ snapshot, retry }: { snapshot: Snapshot; retry()
         if (stream.state === "live" || parts[name].state !== "read")
             return null;
         return (
-            <Alert component="p"
+            <Alert
                 key={name} variant="warning" isInline title={streamSays(name)}
                 actionLinks={stream.again ? undefined : <AlertActionLink onClick={retry}>{_("Try again")}</AlertActionLink>}
             >

@@ -90,7 +90,7 @@ function Result({ result }: { result: Executed }) {
         );
     }
     return (
-        <Alert component="p" variant="warning" isInline title={_("All steps ran, but the host does not read as promised")}>
+        <Alert variant="warning" isInline title={_("All steps ran, but the host does not read as promised")}>
             {_("Close this dialog and look at what the page shows now: something else may have changed the host at the same time.")}
         </Alert>
     );
@@ -100,7 +100,7 @@ function Result({ result }: { result: Executed }) {
 function Problems({ planned, hasForm }: { planned: Planned; hasForm: boolean }) {
     const problems = "problems" in planned ? planned.problems.filter(problem => !hasForm || problem.field === undefined) : [];
     return problems.map(problem =>
-        <Alert component="p" key={translate(problem.says)} variant="danger" isInline isPlain title={translate(problem.says)} />);
+        <Alert key={translate(problem.says)} variant="danger" isInline isPlain title={translate(problem.says)} />);
 }
 
 function Preview({ plan, states }: { plan: Plan; states: readonly StepState[] | undefined }) {
@@ -109,7 +109,7 @@ function Preview({ plan, states }: { plan: Plan; states: readonly StepState[] | 
             {plan.steps.length === 0
                 ? <p>{_("Nothing has to be done: the host is like this already.")}</p>
                 : <><h2>{_("What will be done")}</h2><PlanSteps steps={plan.steps} states={states} /></>}
-            {plan.notes?.map(note => <Alert component="p" key={translate(note)} variant="info" isInline isPlain title={translate(note)} />)}
+            {plan.notes?.map(note => <Alert key={translate(note)} variant="info" isInline isPlain title={translate(note)} />)}
         </section>
     );
 }

@@ -43,7 +43,7 @@ export function Failure({ title, words, children, actions }: {
     title: string; words?: string | undefined; children?: ReactNode; actions?: ReactNode;
 }) {
     return (
-        <Alert component="p" variant="danger" isInline title={title} actionLinks={actions}>
+        <Alert variant="danger" isInline title={title} actionLinks={actions}>
             {children}
             {words !== undefined && <Words>{words}</Words>}
         </Alert>

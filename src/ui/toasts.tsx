@@ -23,14 +23,13 @@ export function useToast() {
 function ToastAlert({ toast, close }: { toast: Toast; close(): void }) {
     const { action } = toast;
     return (
-        <Alert component="p"
+        <Alert
             variant={toast.kind}
             title={toast.title}
             timeout={action === undefined && toast.kind === "success" ? 8000 : false}
             onTimeout={close}
             actionClose={<AlertActionCloseButton onClose={close} aria-label={_("Close")} />}
             actionLinks={action && <AlertActionLink onClick={() => { close(); action.run(); }}>{action.label}</AlertActionLink>}
-           
         >
             {toast.text}
         </Alert>

@@ -7,10 +7,10 @@ import { inEnglish } from "../../src/model/message.ts";
 import { currentState, natReading } from "../../src/model/nat-reading.ts";
 import { findings } from "../../src/model/nat-works.ts";
 import { mappingKey } from "../../src/model/nat.ts";
+import { install } from "../lab/debs.ts";
 import { startHost, type TestHost } from "../lab/host.ts";
 import { far } from "../lab/internet.ts";
 import { eachRelease } from "../lab/releases.ts";
-import { install } from "./archive.ts";
 import { cases } from "./firewall-cases.ts";
 import { everything, hostFiles } from "./host-files.ts";
 import { Page, ask, emulate, endPrograms, internetPlace, pings, serve, type Place } from "./nat-lab.ts";
@@ -27,7 +27,7 @@ await eachRelease(release => {
         host = await startHost({ release, files: hostFiles() });
         const packages = [...new Set(mine.flatMap(each => each.packages ?? []))];
         if (packages.length > 0) {
-            await install(host, ...packages);
+            await install(host, packages, { started: false });
             // systemd reads the new units.
             await host.run(["systemctl", "daemon-reload"]);
             await host.run(["systemctl", "reload", "dbus"]);

@@ -60,7 +60,7 @@ export function GuestDetail({ rowKey, machine }: { rowKey: string; machine: Mach
     const [address] = guestAddresses(snapshot.routes.state === "read" ? snapshot.routes.value : []).get(target) ?? [];
     return (
         <>
-            {guest.problem && <Alert component="p" variant="warning" isInline title={translate(guest.problem)} />}
+            {guest.problem && <Alert variant="warning" isInline title={translate(guest.problem)} />}
             <Findings subject={subject} />
             <Lifecycle fates={lifecycle(subject)} running={guest.state === "running" || guest.state === "paused"} />
             <PacketWay subject={subject} address={address} />

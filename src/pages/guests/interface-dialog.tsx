@@ -69,7 +69,7 @@ function Meanwhile({ opened, now, says, onTake }: { opened: InterfacePair; now: 
     const xmlOf = (pair: InterfacePair | undefined) => outdented((pair?.configured ?? pair?.live)?.xml ?? "");
     return (
         <Alert
-            variant="danger" isInline title={says} component="p"
+            variant="danger" isInline title={says}
             actionLinks={now && <Button variant="link" isInline onClick={onTake}>{_("Start again from what is there now")}</Button>}
         >
             <p>{now ? _("Between what this dialog was opened on and what is there now:") : _("It is not there any more.")}</p>

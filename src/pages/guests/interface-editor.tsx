@@ -56,7 +56,7 @@ export function withSyntax(planned: Planned, { state, findings }: SchemaCheck): 
 function SchemaFindings({ findings, onLine }: { findings: readonly SchemaFinding[]; onLine(line: number): void }) {
     const shown = findings.filter(({ kind }) => kind === "schema");
     return shown.length === 0 ? null : (
-        <Alert component="p" variant="warning" isInline title={_("libvirt's schema does not know this: it is refused, or dropped without a word")}>
+        <Alert variant="warning" isInline title={_("libvirt's schema does not know this: it is refused, or dropped without a word")}>
             <ul>
                 {shown.map(({ line, words }) => (
                     <li key={`${line} ${words}`}>

@@ -77,7 +77,7 @@ function Pending({ seconds, machine, refresh }: { seconds: number; machine: Mach
     }, [proves, access, act]);
     return (
         <Alert
-            component="p" variant="warning" isInline title={format(_("Keep this change? The host puts it back in $0 s."), left)}
+            variant="warning" isInline title={format(_("Keep this change? The host puts it back in $0 s."), left)}
             actionLinks={<>
                 <AlertActionLink onClick={() => act(confirmChange, _("Change kept"))}>{_("Keep it")}</AlertActionLink>
                 <AlertActionLink onClick={() => act(revertChange, _("Change put back"))}>{_("Put it back now")}</AlertActionLink>
@@ -99,7 +99,7 @@ function Reverted({ reason, machine, refresh }: { reason: string; machine: Machi
     };
     return (
         <Alert
-            component="p" variant="danger" isInline title={_("The host put the last change of NAT back")}
+            variant="danger" isInline title={_("The host put the last change of NAT back")}
             actionLinks={<>
                 <AlertActionLink onClick={() => act(keepChange)}>{_("Keep it anyway")}</AlertActionLink>
                 <AlertActionLink onClick={() => act(dismissReverted)}>{_("Dismiss")}</AlertActionLink>

@@ -27,7 +27,7 @@ export function useChangedMeanwhile(old: Mapping | undefined, state: NatState, w
 export function ChangedMeanwhile({ base, now, onTheirs, onMine }: { base: Mapping; now: Mapping; onTheirs(): void; onMine(): void }) {
     return (
         <Alert
-            component="p" variant="warning" isInline title={_("Somebody changed this mapping meanwhile")}
+            variant="warning" isInline title={_("Somebody changed this mapping meanwhile")}
             actionLinks={<>
                 <AlertActionLink onClick={onTheirs}>{_("Go on with theirs")}</AlertActionLink>
                 <AlertActionLink onClick={onMine}>{_("Go on with mine")}</AlertActionLink>

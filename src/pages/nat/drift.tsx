@@ -49,7 +49,7 @@ function Oddities({ reading }: { reading: NatReading }) {
     if (problems.length + oddities.length === 0)
         return null;
     return (
-        <Alert component="p" variant="warning" isInline title={_("Not everything is understood; the next change would put it right or lose it")}>
+        <Alert variant="warning" isInline title={_("Not everything is understood; the next change would put it right or lose it")}>
             <ul>
                 {problems.slice(0, 10).map(({ line, says }) => (
                     <li key={`${line} ${says.id}`}>{format(_("$0, line $1:"), NAT_FILE, line)} {translate(says)}</li>
@@ -79,7 +79,7 @@ function Drift({ reading }: { reading: NatReading }) {
     case "lost":
         return (
             <Alert
-                component="p" variant="danger" isInline title={_("The table is gone: nothing is translated")}
+                variant="danger" isInline title={_("The table is gone: nothing is translated")}
                 actionLinks={<Ways ways={["load"]} reading={reading} />}
             >
                 {_("Something flushed the host's nftables rules. The mappings are still saved.")}
@@ -88,7 +88,7 @@ function Drift({ reading }: { reading: NatReading }) {
     case "unsaved":
         return (
             <Alert
-                component="p" variant="warning" isInline title={_("What runs is not saved")}
+                variant="warning" isInline title={_("What runs is not saved")}
                 actionLinks={<Ways ways={["save"]} reading={reading} />}
             >
                 {format(_("$0 is missing: after a reboot nothing is mapped."), NAT_FILE)}
@@ -97,7 +97,7 @@ function Drift({ reading }: { reading: NatReading }) {
     case "differ":
         return (
             <Alert
-                component="p" variant="warning" isInline title={_("The running table differs from what is saved")}
+                variant="warning" isInline title={_("The running table differs from what is saved")}
                 actionLinks={<Ways ways={["load", "save"]} reading={reading} />}
             >
                 {format(_("Somebody changed $0 or the table by hand. Settle it before the next change."), NAT_FILE)}

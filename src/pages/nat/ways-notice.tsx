@@ -25,7 +25,7 @@ export function WaysNotice({ reversePath }: { reversePath: ReversePath | undefin
         <>
             {problems.length > 0 && (
                 <Alert
-                    component="p" variant="warning" isInline title={_("Answers may leave by the wrong uplink")}
+                    variant="warning" isInline title={_("Answers may leave by the wrong uplink")}
                     actionLinks={problems.some(problem => problem.curable)
                         && <ChangeButton variant="secondary" onClick={() => setOpen(true)}>{_("Cure…")}</ChangeButton>}
                 >
