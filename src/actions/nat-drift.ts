@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Two ways out where the running table and the saved one differ.
 import { msg } from "../model/message.ts";
+import { unheld } from "../model/nat-held.ts";
 import { NAT_FILE } from "../model/nat-file.ts";
 import type { NatReading } from "../model/nat-reading.ts";
 import { natReading, readingProblem } from "../model/nat-reading.ts";
 import { elementChanges } from "../model/nat-change.ts";
 import type { Planned } from "../model/plan.ts";
 import type { Snapshot } from "../model/snapshot.ts";
-import { fileStep, NAT_UNIT } from "./nat-plan.ts";
+import { fileStep, NAT_HELPER, NAT_UNIT } from "./nat-plan.ts";
 import { natFile } from "../model/nat-file.ts";
 
 function planWith(snapshot: Snapshot, plan: (reading: NatReading) => Planned): Planned {
@@ -39,6 +40,17 @@ export function planLoadSaved(snapshot: Snapshot): Planned {
             },
         };
     });
+}
+
+/** Local routes for the public addresses that have lost theirs. */
+export function planHold(snapshot: Snapshot): Planned {
+    return planWith(snapshot, ({ running }) => running ? {
+        plan: {
+            title: msg("Answer for the public addresses again"),
+            steps: [{ says: msg("Set the local routes"), does: { type: "command", argv: [NAT_HELPER, "routes"] }, inert: true }],
+            holds: after => unheld(after, running.state.mappings).length === 0,
+        },
+    } : { problems: [{ says: msg("The table is not loaded: nothing is translated.") }] });
 }
 
 /** Makes the file what runs. Lines in it that are no mappings are lost: the difference shows them. */

@@ -26,7 +26,7 @@ const SOCKETS = "/run/libvirt", SOCKET = /\/(?:libvirt|virtqemud)-sock$/;
  * When to connect again, in milliseconds after the connection ended. Not at once: while libvirt is being stopped its socket is
  * still there for a moment, and whoever connects to it starts libvirt again (systemd.socket(5)).
  */
-const DELAYS = [1000, 2000, 5000] as const;
+const DELAYS = [1000, 1000, 3000] as const;
 
 const SENTENCES = {
     missing: msg("virsh is not installed. Install the package libvirt-clients (Debian) or libvirt-client (Fedora)."),

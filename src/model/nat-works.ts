@@ -10,6 +10,7 @@ import { formatPrefix } from "./nat-address.ts";
 import type { Obstacle } from "./nat-foreign.ts";
 import { foreignSays, foreignUses, obstacleCure, obstacleSays, obstacles } from "./nat-foreign.ts";
 import { hostAddresses, linkNamed, macsOn, routeTo } from "./nat-host.ts";
+import { unheld } from "./nat-held.ts";
 import type { NatReading } from "./nat-reading.ts";
 import { mappingWaysProblems, type ReversePath } from "./nat-ways.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -133,7 +134,7 @@ function ownerFindings(snapshot: Snapshot, mapping: Mapping): Finding[] {
         return [warning(msg("$0 has become an address of this host itself. Change the mapping, and the host stops claiming it.", outside))];
     if (now !== "own" && !mapping.claimed)
         return [danger(msg("$0 is no address of this host any more, and the mapping does not claim it. Change the mapping.", outside))];
-    return [];
+    return unheld(snapshot, [mapping]).map(address => danger(msg("This host does not answer for $0: its local route is missing.", address)));
 }
 
 /** Findings of one mapping; none means that nothing speaks against it. A disabled one has a single finding. */

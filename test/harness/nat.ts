@@ -3,8 +3,9 @@
 import { natElements, type Mapping, type NatState } from "../../src/model/nat.ts";
 import { NAT_FILE, natFile } from "../../src/model/nat-file.ts";
 import { CHAIN_RULES, SETS, TABLE_FAMILY, TABLE_NAME } from "../../src/model/nat-frame.ts";
-import { parsePrefix, type Prefix } from "../../src/model/nat-address.ts";
+import { formatPrefix, parsePrefix, type Prefix } from "../../src/model/nat-address.ts";
 import type { Snapshot } from "../../src/model/snapshot.ts";
+import type { Route } from "../../src/model/tap.ts";
 import { fixture } from "./fixture.ts";
 
 const prefix = (text: string): Prefix => parsePrefix(text) ?? { family: 4, address: "", length: 0 };
@@ -47,6 +48,12 @@ function listing(state: NatState, packets: number): unknown {
     return { nftables: [{ table: { family: TABLE_FAMILY, name: TABLE_NAME } }, ...sets, ...chains] };
 }
 
+/** The local routes that the host holds its public addresses with. */
+const held = natState.mappings.filter(({ claimed }) => claimed).map((mapping): Route => ({
+    family: mapping.public.family === 4 ? "inet" : "inet6", destination: formatPrefix(mapping.public), type: "local", table: "local",
+    device: "lo", protocol: "107",
+}));
+
 /** `how`: "agree", "many" guests, or how kernel and file stand to each other. */
 export function withNat(how: string): Snapshot {
     const base = fixture(how === "many" ? 40 : 0);
@@ -58,6 +65,7 @@ export function withNat(how: string): Snapshot {
         natTable: { state: "read", value: how === "lost" ? null : listing(natState, 1204) },
         enabled: { state: "read", value: new Set(["kvm-tap-nat.service"]) },
         ...base.routes.state === "read" && { routes: { state: "read", value: [...base.routes.value,
-            { family: "inet" as const, destination: "203.0.113.0/24", type: "unicast", table: "main", device: "eth0", protocol: "kernel" }] } },
+            { family: "inet" as const, destination: "203.0.113.0/24", type: "unicast", table: "main", device: "eth0", protocol: "kernel" },
+            ...held] } },
     };
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // 1:1 NAT with real packets: the internet, the host and two guests talk to one another.
 import { planEnableMappings, planMapAddress, planRemoveMappings } from "../../src/actions/map-address.ts";
+import { planHold } from "../../src/actions/nat-drift.ts";
+import { unheld } from "../../src/model/nat-held.ts";
+import { natReading } from "../../src/model/nat-reading.ts";
 import { startHost, type TestHost, until } from "../lab/host.ts";
 import { far } from "../lab/internet.ts";
 import { eachRelease } from "../lab/releases.ts";
@@ -46,6 +49,22 @@ await eachRelease(release => {
         expect(await ask(charon, "tcp", far.address, PORT)).toBe("203.0.113.10");
         expect(await ask(charon, "udp", far.address, PORT)).toBe("203.0.113.10");
         expect(await pings(charon, far.address)).toBe(true);
+    });
+
+    test("a local route that somebody removed: the page says who does not answer, and has the cure", async () => {
+        const says = async () => {
+            const snapshot = await page.read();
+            const reading = natReading(snapshot);
+            const state = reading.state === "read" ? reading.value.running?.state : undefined;
+            return unheld(snapshot, state?.mappings ?? []);
+        };
+        expect(await says()).toEqual([]);
+        await host.run(["ip", "route", "del", "local", "203.0.113.10", "table", "local"]);
+        await until("that it is missed", async () => (await says()).length > 0, 3);
+        expect(await says()).toEqual(["203.0.113.10"]);
+        await page.change(planHold);
+        expect(await says()).toEqual([]);
+        expect(await ask(internet, "tcp", "203.0.113.10", PORT)).toBe("203.0.113.254");
     });
 
     test("from the host itself, with the guard in place", async () => {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Uplinks, and whether the running table, its file and its unit agree; both ways out where they do not.
 import { useState } from "react";
-import { planLoadSaved, planSaveRunning } from "../../actions/nat-drift.ts";
+import { planHold, planLoadSaved, planSaveRunning } from "../../actions/nat-drift.ts";
 import { NAT_FILE } from "../../model/nat-file.ts";
+import { unheld } from "../../model/nat-held.ts";
 import { agreement, drift, driftLine, type NatReading } from "../../model/nat-reading.ts";
 import { valueOf } from "../../model/snapshot.ts";
 import { ChangeButton } from "../../ui/access.tsx";
@@ -106,6 +107,32 @@ function Drift({ reading }: { reading: NatReading }) {
     }
 }
 
+function HoldDialog({ onClose }: { onClose(): void }) {
+    const [planned] = useState(planHold(useSnapshot()));
+    return <PlanDialog title={_("Public addresses without a local route")} action={_("Cure")} done={_("Cured")} planned={planned} onClose={onClose} />;
+}
+
+/** Addresses that the host does not answer for any more. */
+function Unheld({ reading }: { reading: NatReading }) {
+    const [open, setOpen] = useState(false);
+    const addresses = unheld(useSnapshot(), reading.running?.state.mappings ?? []);
+    return (
+        <>
+            {addresses.length > 0 && (
+                <Alert
+                    variant="danger" isInline title={format(_("This host does not answer for $0: its local route is missing."), listed(addresses))}
+                    actionLinks={<ChangeButton variant="secondary" onClick={() => setOpen(true)}>{_("Cure…")}</ChangeButton>}
+                >
+                    {_("Somebody removed it. systemd-networkd does so at its restart where a .network file matches lo.")}
+                </Alert>
+            )}
+            {open && <HoldDialog onClose={() => setOpen(false)} />}
+        </>
+    );
+}
+
+const listed = (addresses: readonly string[]) => addresses.slice(0, 3).join(", ") + (addresses.length > 3 ? ` +${addresses.length - 3}` : "");
+
 /** While a change waits for its confirmation, kernel and file differ on purpose. */
 export function NatStatus({ reading, pending }: { reading: NatReading; pending: boolean }) {
     const uplinks = (reading.running ?? reading.saved)?.state.uplinks ?? [];
@@ -118,6 +145,7 @@ export function NatStatus({ reading, pending }: { reading: NatReading; pending: 
                 </div>
             )}
             {!pending && <Drift reading={reading} />}
+            {!pending && <Unheld reading={reading} />}
             <Oddities reading={reading} />
         </>
     );
