@@ -207,7 +207,7 @@ export class Cockpit {
     async reconnect(shown: Locator): Promise<void> {
         const button = this.page.locator("button", { hasText: "Reconnect" });
         await button.click({ noWaitAfter: true });
-        const patience = { timeout: 15_000 };
+        const patience = { timeout: 8000 };
         const asked = this.page.locator("#login-user-input");
         for (let attempt = 1; ; attempt++) {
             try {
@@ -217,7 +217,7 @@ export class Cockpit {
                     await this.enter();
                 return await shown.waitFor(patience);
             } catch (error) {
-                if (attempt === 3)
+                if (attempt === 6)
                     throw error;
                 await this.page.reload(patience).catch(() => undefined);
             }

@@ -30,6 +30,7 @@ async function open(place: string, row: string): Promise<void> {
 
 /** The button that changes the host is pressed; what was done is said, and the focus is where it was before the dialog. */
 async function finish(button: string, done: string, focusReturnsTo: string | RegExp): Promise<void> {
+    await keys.inDialog();
     await keys.use(button);
     await dialog.waitFor({ state: "detached" });
     await page.getByText(done).first().waitFor();
@@ -50,6 +51,7 @@ test("protect", async () => {
 test("create a device", async () => {
     await open("/taps", "styx0");
     await keys.use("Create device…");
+    await keys.inDialog();
     await keys.fill("Name", "lethe7");
     await finish("Create", "lethe7 was created", "Create device…");
 });
@@ -57,6 +59,7 @@ test("create a device", async () => {
 test("map an address", async () => {
     await open("/nat", "203.0.113.10");
     await keys.use("Map address…");
+    await keys.inDialog();
     await keys.fill("Public address", "203.0.113.77");
     await keys.to("Guest address", "Shift+Tab");
     await keys.fill("Guest address", "10.0.0.9");
@@ -67,6 +70,7 @@ test("edit an interface", async () => {
     await open("/guests", "charon");
     await keys.use("Open the details of charon");
     await keys.use("Edit interface…");
+    await keys.inDialog();
     await keys.fill("Model", "e1000e");
     await finish("Change", "The interface was changed", "Edit interface…");
 });
@@ -80,6 +84,7 @@ test("delete a device", async () => {
 test("import mappings", async () => {
     await open("/nat", "203.0.113.10");
     await keys.choose("More about all mappings", "Import…");
+    await keys.inDialog();
     await keys.fill("Text of the file", "public,guest\n203.0.113.77,10.0.0.9\n");
     await finish("Import", "Mappings imported", "More about all mappings");
 });
@@ -105,6 +110,7 @@ test("a table: select rows and act on them, sort, open and close a row, leave a 
 test("a dialog keeps the focus inside, in both directions, and Escape leaves it with what was typed thrown away", async () => {
     await open("/taps", "styx0");
     await keys.use("Create device…");
+    await keys.inDialog();
     for (const key of ["Tab", "Shift+Tab"]) {
         for (let step = 0; step < 40; step++) {
             await keys.press(key);

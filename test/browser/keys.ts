@@ -42,6 +42,11 @@ export class Keys {
         await this.press("Enter");
     }
 
+    /** The dialog that was asked for is there, and the focus in it: a key that is pressed sooner reaches the page. */
+    async inDialog(): Promise<void> {
+        await this.document.waitForFunction(() => Boolean(document.activeElement?.closest("[role=dialog]")));
+    }
+
     /** Opens a menu and chooses from it. */
     async choose(menu: string, item: string): Promise<void> {
         await this.use(menu);
