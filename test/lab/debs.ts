@@ -24,6 +24,8 @@ export async function install(host: TestHost, packages: readonly string[], { sta
     const policy = join(host.root, "usr/sbin/policy-rc.d");
     if (!started)
         writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
-    await host.run(["env", "DEBIAN_FRONTEND=noninteractive", "dpkg", "--install", ...files.map(file => `/root/${file}`)]);
+    // apt-get knows the order, which dpkg alone does not.
+    await host.run(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq", "--yes", "--no-install-recommends",
+        "-o", "APT::Sandbox::User=root", "install", ...files.map(file => `/root/${file}`)]);
     rmSync(policy, { force: true });
 }
