@@ -214,7 +214,9 @@ await eachRelease(release => {
         expect(await host.machine.read("/etc/kvm-tap/byhand.tap")).toContain("link set dev byhand down\n");
         // The kernel has forgotten its route, which is no drift; nor does the unit fail for it at boot.
         expect(drift("byhand")).toEqual([]);
+        const old = tap("byhand")?.index;
         await host.run(["systemctl", "restart", "kvm-tap@byhand"]);
+        await seen.until("the new one, down", () => ![undefined, old].includes(tap("byhand")?.index) && tap("byhand")?.tun?.persistent === true);
         expect(tap("byhand")?.up).toBe(false);
         expect(await seen.run(now => planSetUp(now, "byhand", true))).toMatchObject(done);
         expect(drift("byhand")).toEqual([]);
