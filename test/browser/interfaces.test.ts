@@ -188,7 +188,7 @@ await eachRelease(release => {
         await open("cocytus", "Edit interface…");
         await cockpit.field("Connected to").selectOption("ethernet");
         expect(await action("Change").isDisabled()).toBe(true);
-        expect(await cockpit.dialog.locator("datalist option[value=acheron0]").count()).toBe(1);
+        await cockpit.dialog.locator("datalist option[value=acheron0]").waitFor({ state: "attached" });
         await cockpit.field("TAP device").fill("acheron0");
         await cockpit.press("Change");
         await done();
@@ -197,7 +197,7 @@ await eachRelease(release => {
         await open("cocytus", "Edit interface…");
         await cockpit.field("Connected to").selectOption("network");
         await cockpit.dialog.getByText("The journal does not know how it was connected before").waitFor();
-        expect(await cockpit.dialog.locator("datalist option[value=default]").count()).toBe(1);
+        await cockpit.dialog.locator("datalist option[value=default]").waitFor({ state: "attached" });
         await cockpit.field("Connected to").selectOption("bridge");
         await cockpit.dialog.getByText(/As it was until .*, by the journal\./).waitFor();
         expect(await cockpit.field("Bridge").inputValue()).toBe("br7");
