@@ -2,32 +2,23 @@
 // Every page, dialog and state on made-up hosts (test/harness/states.ts), in light and dark, wide and narrow: no barriers, nothing sticks
 // out or is cut off, Escape closes what opened, the focus returns, and no word is left untranslated. A walk presses whatever there is, so
 // new dialogs are found by themselves; the last test names what no walk has shown.
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { jest } from "@jest/globals";
 import gettext from "gettext-parser";
-import type { Browser, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { states } from "../harness/states.ts";
 import { top } from "../lab/trees.ts";
 import { barriersIn } from "./axe.ts";
 import { cutOff, sticksOut, untranslated } from "./looks.ts";
-import { buildMadeUp, drawn, openMadeUp, passing, startMadeUpBrowser, Walk, widen, type Drawn, type Judge, type Look } from "./made-up.ts";
+import { drawn, madeUp, openMadeUp, passing, Walk, widen, type Drawn, type Judge, type Look } from "./made-up.ts";
 
 // Minutes, where other programs keep the machine busy.
 jest.setTimeout(600_000);
 
 const everything = process.env["KVM_TAP_ALL"] === "1";
 const places = ["/guests", "/taps", "/nat", "/host"];
-let directory: string, browser: Browser;
-
-beforeAll(async () => {
-    directory = await buildMadeUp();
-    browser = await startMadeUpBrowser();
-});
-afterAll(async () => {
-    await browser?.close();
-    rmSync(directory, { recursive: true });
-});
+const made = madeUp();
 
 const dark = (page: Page, on: boolean) =>
     page.evaluate(isOn => document.documentElement.classList.toggle("pf-v6-theme-dark", isOn), on);
@@ -63,7 +54,7 @@ const sentences = new Set<string>();
 async function walk(look: Look, judges: Judge): Promise<string[]> {
     const { places: wanted = places, ends } = states[look.state ?? "furnished"] ?? {};
     const found = await Promise.all(wanted.map(async place => {
-        const { page, complaints } = await openMadeUp(browser, directory, place, look);
+        const { page, complaints } = await openMadeUp(made, place, look);
         const walked = new Walk(page, place, judges, { press: ends !== undefined, thorough: everything });
         await walked.everything();
         if (look.language === "xh")

@@ -1,28 +1,20 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Every journey by keyboard alone, on a made-up host. That Escape closes each dialog, menu and popover and that the focus returns is shown
 // of all of them by everything.test.ts; in the real shell a device is protected by keyboard (guests.test.ts).
-import { rmSync } from "node:fs";
 import { jest } from "@jest/globals";
-import type { Browser, Locator, Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { Keys } from "./keys.ts";
-import { buildMadeUp, openMadeUp, startMadeUpBrowser } from "./made-up.ts";
+import { madeUp, openMadeUp } from "./made-up.ts";
 
 jest.setTimeout(300_000);
 
-let directory: string, browser: Browser, page: Page, keys: Keys, dialog: Locator;
+const made = madeUp();
+let page: Page, keys: Keys, dialog: Locator;
 
-beforeAll(async () => {
-    directory = await buildMadeUp();
-    browser = await startMadeUpBrowser();
-});
-afterAll(async () => {
-    await browser?.close();
-    rmSync(directory, { recursive: true });
-});
 afterEach(() => page.close());
 
 async function open(place: string, row: string): Promise<void> {
-    ({ page } = await openMadeUp(browser, directory, place));
+    ({ page } = await openMadeUp(made, place));
     keys = new Keys(page);
     dialog = page.locator(".pf-v6-c-modal-box");
     await page.locator(`[data-row="${row}"]`).waitFor();
@@ -123,7 +115,7 @@ test("a dialog keeps the focus inside, in both directions, and Escape leaves it 
 });
 
 test.each(["/guests", "/taps", "/nat", "/host"])("%s has no trap: Tab goes on to the end", async place => {
-    ({ page } = await openMadeUp(browser, directory, place));
+    ({ page } = await openMadeUp(made, place));
     await page.locator("main table").first().waitFor();
     const isLast = () => page.evaluate(() => {
         const reachable = [...document.querySelectorAll<HTMLElement>("a[href], button:not(:disabled), input:not(:disabled), summary, [tabindex='0']")]

@@ -2,7 +2,7 @@
 // The page on a made-up host (test/harness) in a real Chromium, and a walk through all of it: every place, every row, every menu,
 // every dialog with everything in it opened.
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -21,18 +21,36 @@ export interface Look {
     width?: number;
 }
 
-/** Builds the harness into a directory of its own. */
-export async function buildMadeUp(): Promise<string> {
-    const directory = mkdtempSync(join(tmpdir(), "kvm-tap-made-up-"));
-    await promisify(execFile)("node", ["build.mjs", "test/harness/index.tsx", `--out=${directory}`], { cwd: top });
-    return directory;
+/** The harness, built into a directory of its own, and Debian's Chromium, whose only network is what `openMadeUp` answers. */
+export interface MadeUp {
+    directory: string;
+    browser: Browser;
 }
 
-/** Debian's Chromium, whose only network is what `open` answers. */
-export const startMadeUpBrowser = (): Promise<Browser> => chromium.launch({
-    executablePath: "/usr/bin/chromium", chromiumSandbox: false,
-    args: ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+/** For a file of tests: made before its first test, gone after its last. */
+export function madeUp(): MadeUp {
+    const directory = mkdtempSync(join(tmpdir(), "kvm-tap-made-up-"));
+    let browser: Browser | undefined;
+    beforeAll(async () => {
+        await promisify(execFile)("node", ["build.mjs", "test/harness/index.tsx", `--out=${directory}`], { cwd: top });
+        browser = await chromium.launch({
+            executablePath: "/usr/bin/chromium", chromiumSandbox: false,
+            args: ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+        });
+    });
+    afterAll(async () => {
+        await browser?.close();
+        rmSync(directory, { recursive: true });
+    });
+    return {
+        directory,
+        get browser() {
+            if (!browser)
+                throw new Error("no test runs yet");
+            return browser;
+        },
+    };
+}
 
 async function answer(route: Route, directory: string, language: string): Promise<void> {
     const { pathname } = new URL(route.request().url());
@@ -48,7 +66,7 @@ async function answer(route: Route, directory: string, language: string): Promis
 
 /** Opens the page in a state at a place such as `/guests/charon`. Its console must stay silent: `complaints`. */
 export async function openMadeUp(
-    browser: Browser, directory: string, place: string, look: Look = {},
+    { browser, directory }: MadeUp, place: string, look: Look = {},
 ): Promise<{ page: Page; complaints: string[] }> {
     const { state = "furnished", language = "en", colorScheme = "light", width = 1280 } = look;
     const page = await browser.newPage({ viewport: { width, height: 900 }, colorScheme, reducedMotion: "reduce" });

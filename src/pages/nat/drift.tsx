@@ -13,6 +13,7 @@ import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { Status } from "../../ui/status.tsx";
 import { _, format, translate } from "../../ui/translate.ts";
+import { CureNotice } from "./cure-notice.tsx";
 
 function DriftDialog({ way, reading, onClose }: { way: "load" | "save"; reading: NatReading; onClose(): void }) {
     const snapshot = useSnapshot();
@@ -107,27 +108,16 @@ function Drift({ reading }: { reading: NatReading }) {
     }
 }
 
-function HoldDialog({ onClose }: { onClose(): void }) {
-    const [planned] = useState(planHold(useSnapshot()));
-    return <PlanDialog title={_("Public addresses without a local route")} action={_("Cure")} done={_("Cured")} planned={planned} onClose={onClose} />;
-}
-
 /** Addresses that the host does not answer for any more. */
 function Unheld({ reading }: { reading: NatReading }) {
-    const [open, setOpen] = useState(false);
     const addresses = unheld(useSnapshot(), reading.running?.state.mappings ?? []);
     return (
-        <>
-            {addresses.length > 0 && (
-                <Alert
-                    variant="danger" isInline title={format(_("This host does not answer for $0: its local route is missing."), listed(addresses))}
-                    actionLinks={<ChangeButton variant="secondary" onClick={() => setOpen(true)}>{_("Cure…")}</ChangeButton>}
-                >
-                    {_("Somebody removed it. systemd-networkd does so at its restart where a .network file matches lo.")}
-                </Alert>
-            )}
-            {open && <HoldDialog onClose={() => setOpen(false)} />}
-        </>
+        <CureNotice
+            shown={addresses.length > 0} variant="danger" plan={planHold} dialogTitle={_("Public addresses without a local route")}
+            title={format(_("This host does not answer for $0: its local route is missing."), listed(addresses))}
+        >
+            {_("Somebody removed it. systemd-networkd does so at its restart where a .network file matches lo.")}
+        </CureNotice>
     );
 }
 
