@@ -5,7 +5,7 @@
 # make bench    what the page costs, printed
 # make install  DESTDIR=, PREFIX=/usr/local; make deb, rpm, srpm, dist: see pkg/packages.mk
 
-.PHONY: all run lab-machine check check-all bench pictures codecheck shellcheck watch clean install devel-install
+.PHONY: all run lab-machine check check-all bench pictures codecheck shellcheck hostcheck watch clean install devel-install
 
 all: dist/manifest.json
 
@@ -13,7 +13,7 @@ include pkg/packages.mk
 
 TYPESCRIPT = node test/lab/run.mjs
 JEST = NODE_OPTIONS="--experimental-vm-modules --no-warnings" npx jest
-SCRIPTS = $(shell git ls-files '*.sh' .ci test/lab/lab pkg/host/50-kvm-tap pkg/host/kvm-tap-device pkg/host/kvm-tap-nat pkg/host/kvm-tap-trace \
+SCRIPTS = $(shell git ls-files '*.sh' .ci test/lab/lab pkg/host/50-kvm-tap pkg/host/kvm-tap-device pkg/host/kvm-tap-generator pkg/host/kvm-tap-nft pkg/host/kvm-tap-trace \
 	'pkg/debian/*.postinst' 'pkg/debian/*.prerm' 'pkg/debian/*.postrm')
 
 # A link to another checkout's packages is left alone.
@@ -49,10 +49,15 @@ pictures: lab-machine all deb
 codecheck: node_modules/.package-lock.json
 	npx tsc -p .
 	npx eslint --max-warnings 0 src test
-	$(MAKE) --no-print-directory shellcheck
+	$(MAKE) --no-print-directory shellcheck hostcheck
 
 shellcheck:
 	shellcheck $(SCRIPTS)
+
+# The host's part: types, as its oldest Python has them, and unit tests.
+hostcheck:
+	cd pkg/host && mypy --strict --python-version 3.9 --cache-dir ../../output/mypy kvm_tap
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=pkg/host /usr/bin/python3 -m unittest discover --start-directory test/unit/kvm_tap
 
 watch: node_modules/.package-lock.json
 	node build.mjs --watch

@@ -15,12 +15,16 @@ export SOURCE_DATE_EPOCH
 
 # What boots the network.
 install-host: pkg/examples/nat.nft
-	install -d $(DESTDIR)/usr/lib/kvm-tap $(DESTDIR)/usr/lib/systemd/system/nftables.service.d $(DESTDIR)/etc/libvirt/hooks/qemu.d $(DATA)/man/man7 \
-		$(DATA)/doc/kvm-tap/examples
+	install -d $(DESTDIR)/usr/lib/kvm-tap/kvm_tap $(DESTDIR)/usr/lib/systemd/system $(DESTDIR)/usr/lib/systemd/system-generators \
+		$(DESTDIR)/usr/lib/systemd/network $(DESTDIR)/usr/lib/NetworkManager/conf.d $(DESTDIR)/etc/libvirt/hooks/qemu.d \
+		$(DATA)/man/man7 $(DATA)/doc/kvm-tap/examples
 	install -d -m 755 $(DESTDIR)/etc/kvm-tap
-	install -m 755 pkg/host/kvm-tap-device pkg/host/kvm-tap-nat pkg/host/kvm-tap-trace $(DESTDIR)/usr/lib/kvm-tap/
+	install -m 755 pkg/host/kvm-tap-device pkg/host/kvm-tap-nat pkg/host/kvm-tap-nft pkg/host/kvm-tap-trace $(DESTDIR)/usr/lib/kvm-tap/
+	install -m 644 pkg/host/kvm_tap/*.py $(DESTDIR)/usr/lib/kvm-tap/kvm_tap/
 	install -m 644 pkg/host/*.service $(DESTDIR)/usr/lib/systemd/system/
-	install -m 644 pkg/host/50-kvm-tap.conf $(DESTDIR)/usr/lib/systemd/system/nftables.service.d/
+	install -m 755 pkg/host/kvm-tap-generator $(DESTDIR)/usr/lib/systemd/system-generators/
+	install -m 644 pkg/host/*.network $(DESTDIR)/usr/lib/systemd/network/
+	install -m 644 pkg/host/*.conf $(DESTDIR)/usr/lib/NetworkManager/conf.d/
 	install -m 755 pkg/host/50-kvm-tap $(DESTDIR)/etc/libvirt/hooks/qemu.d/
 	install -m 644 pkg/host/kvm-tap.7 $(DATA)/man/man7/
 	install -m 644 pkg/examples/* $(DATA)/doc/kvm-tap/examples/

@@ -41,6 +41,7 @@ const stages = [
     { name: "types", file: "tsc", argv: ["npx", "--no-install", "tsc", "-p", "."] },
     { name: "lint", file: "eslint", argv: ["npx", "--no-install", "eslint", "--max-warnings", "0", "src", "test"] },
     { name: "shell scripts", file: "shellcheck", argv: ["make", "--no-print-directory", "-s", "shellcheck"] },
+    { name: "types and unit tests of the host's part", file: "hostcheck", argv: ["make", "--no-print-directory", "-s", "hostcheck"] },
     { name: "size of the page", file: "size", argv: ["node", "build.mjs", "--out=output/check/dist"] },
     jest("unit"),
     { name: "packages", file: "packages", argv: ["make", "--no-print-directory", "-s", "deb", "rpm"], minutes: 10 },

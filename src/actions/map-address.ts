@@ -12,7 +12,7 @@ import type { Import } from "../model/nat-transfer.ts";
 import type { Planned, Problem } from "../model/plan.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { isTap } from "../model/tap.ts";
-import { deviceOf, isOwnAddress, mappingProblems, mappingWarnings, readSide } from "./nat-conflicts.ts";
+import { deviceOf, hostProblems, isOwnAddress, mappingProblems, mappingWarnings, readSide } from "./nat-conflicts.ts";
 import { planState, startingPoint } from "./nat-plan.ts";
 import { withUplinks, withWay, type Gateways } from "./nat-ways.ts";
 
@@ -98,7 +98,11 @@ function notesFor(snapshot: Snapshot, state: NatState, mappings: readonly Mappin
     const warnings = mappings.flatMap(mapping => [
         ...mappingWarnings(snapshot, mapping, state.uplinks),
         ...(mapping.claimed ? []
-            : [msg("$0 is the host's own address: what was sent to the host there goes to the guest.", mappingKey(mapping))]),
+            : [
+                msg("$0 is the host's own address: what was sent to the host there goes to the guest.", mappingKey(mapping)),
+                msg("While the NAT table is away (somebody flushed it, its service is stopped), the host itself answers at $0, and sessions of the guest break.",
+                    mappingKey(mapping)),
+            ]),
     ]);
     const shown = warnings.slice(0, 5);
     return warnings.length > shown.length ? [...shown, msg("And $0 more.", String(warnings.length - shown.length))] : shown;
@@ -110,7 +114,6 @@ interface Result {
     touched: readonly Mapping[];
     title: Message;
     notes?: readonly Message[];
-    armed?: boolean;
 }
 
 /** The frame of every planner here: read, compute, check, plan. */
@@ -121,10 +124,8 @@ function planResult(snapshot: Snapshot, compute: (before: NatState) => Result | 
     const result = compute(currentState(start.reading));
     if ("problems" in result)
         return result;
-    const { after, touched, title, notes = [], armed = false } = result;
-    return {
-        plan: planState(snapshot, start.reading, after, { title, notes: [...notes, ...notesFor(snapshot, after, touched)], armed }),
-    };
+    const { after, touched, title, notes = [] } = result;
+    return { plan: planState(snapshot, start.reading, after, { title, notes: [...notes, ...notesFor(snapshot, after, touched)] }) };
 }
 
 /** Wishes read and checked against `kept`, the mappings that stay, and against each other. */
@@ -175,7 +176,6 @@ export function planMapAddresses(snapshot: Snapshot, wishes: readonly MappingWis
             touched: read.mappings,
             title: read.mappings.length === 1 && first ? msg("Map $0 to $1", mappingKey(first), formatPrefix(first.guest))
                 : msg("Map $0 addresses", String(read.mappings.length)),
-            armed: read.mappings.some(mapping => !mapping.claimed && mapping.enabled),
         };
     });
 }
@@ -243,7 +243,7 @@ export function planRemoveMappings(snapshot: Snapshot, publicAddresses: readonly
                 : msg("Remove $0 mappings", String(publicAddresses.length)),
             notes: [
                 msg("Open connections over a removed mapping end at once. That cannot be undone."),
-                ...(isEmpty(after) ? [msg("No mapping is left: the table goes too. The kernel goes on forwarding until the next boot.")] : []),
+                ...(isEmpty(after) ? [msg("No mapping is left: the table goes, and the host forwards no longer unless something else on it needs that.")] : []),
             ],
         };
     });
@@ -267,9 +267,13 @@ export function planChangeMapping(snapshot: Snapshot, publicAddress: string, wis
             after: { ...before, mappings: [...others, mapping], devices: devicesFor(snapshot, before, [read.mapping], guard) },
             touched: [read.mapping],
             title: msg("Change the mapping of $0", publicAddress),
-            armed: !read.mapping.claimed && read.mapping.enabled,
         };
     });
+}
+
+/** Whether the public address is the host's own is judged anew: it may have got it, or lost it, since the mapping was made. */
+function asOfNow(snapshot: Snapshot, mapping: Mapping): Mapping {
+    return { ...mapping, claimed: !isOwnAddress(snapshot, mapping.public) };
 }
 
 /** Switches mappings on or off. Disabled ones stay in the table and in the file; the host goes on holding their addresses. */
@@ -279,14 +283,16 @@ export function planEnableMappings(snapshot: Snapshot, publicAddresses: readonly
         if (problems.length > 0)
             return { problems };
         const chosen = (mapping: Mapping) => publicAddresses.includes(mappingKey(mapping));
-        const mappings = before.mappings.map(mapping => chosen(mapping) ? { ...mapping, enabled } : mapping);
+        const mappings = before.mappings.map(mapping => chosen(mapping) ? asOfNow(snapshot, { ...mapping, enabled }) : mapping);
+        const refused = enabled ? before.mappings.filter(chosen).flatMap(mapping => hostProblems(snapshot, mapping, !mapping.claimed)) : [];
+        if (refused.length > 0)
+            return { problems: refused.map(({ says }) => ({ says })) };
         return {
             after: { ...before, mappings },
             touched: enabled ? mappings.filter(chosen) : [],
             title: enabled ? msg("Enable $0 mappings", String(publicAddresses.length))
                 : msg("Disable $0 mappings", String(publicAddresses.length)),
             notes: enabled ? [] : [msg("Open connections over a disabled mapping end at once. That cannot be undone.")],
-            armed: enabled && mappings.some(mapping => chosen(mapping) && !mapping.claimed),
         };
     });
 }

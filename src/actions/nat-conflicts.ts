@@ -5,8 +5,9 @@ import { msg } from "../model/message.ts";
 import type { Mapping } from "../model/nat.ts";
 import { descriptionProblem, isSingle, mappingKey } from "../model/nat.ts";
 import type { Prefix } from "../model/nat-address.ts";
-import { formatPrefix, networkOf, overlaps, parsePrefix, toNumber, width } from "../model/nat-address.ts";
+import { formatPrefix, networkOf, overlaps, parsePrefix, span, toNumber, width } from "../model/nat-address.ts";
 import { gateways, hostAddresses, linkNamed, reservedIn, routeTo } from "../model/nat-host.ts";
+import { routeInTheWay } from "../model/nat-held.ts";
 import type { Problem } from "../model/plan.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { isTap } from "../model/tap.ts";
@@ -77,7 +78,7 @@ function otherMappingProblems(mapping: Mapping, others: readonly Mapping[]): Pro
 }
 
 /** Addresses that the host itself or its router needs. */
-function hostProblems(snapshot: Snapshot, mapping: Mapping, acceptOwn: boolean): Problem[] {
+export function hostProblems(snapshot: Snapshot, mapping: Mapping, acceptOwn: boolean): Problem[] {
     const inside = (prefix: Prefix, address: string) => {
         const parsed = parsePrefix(address);
         return parsed !== undefined && overlaps(prefix, parsed);
@@ -110,11 +111,29 @@ function reservedProblems(outside: Prefix, network: Prefix, device: string): Pro
         ? [{ field: "public", says: msg("$0 is the broadcast address of the network on $1.", outside.address, device) }] : [];
 }
 
+/** What is routed elsewhere by a route of its own cannot be held here. */
+function routeProblems(snapshot: Snapshot, { public: outside, claimed }: Mapping): Problem[] {
+    const route = claimed ? routeInTheWay(snapshot, outside) : undefined;
+    return route ? [{ field: "public", says: route.type === "local"
+        ? msg("$0 has a local route already, which somebody set by hand: the host's own services answer there. Remove it first: ip route del local $0 dev $1.",
+            formatPrefix(outside), route.device ?? "lo")
+        : msg("$0 has a route of its own already, by $1: what is sent there goes that way. Remove it first.", formatPrefix(outside), route.device ?? route.type),
+    }] : [];
+}
+
+/** Addresses of one prefix that are answered for one by one (pkg/host/kvm_tap/holding.py, MOST_ANSWERED). */
+const MOST_ANSWERED = 4096n;
+
 /** IPv6 neighbours are answered for one address at a time; a whole prefix has to be routed here. */
 function onLinkProblems(snapshot: Snapshot, { public: outside }: Mapping): Problem[] {
-    if (outside.family === 4 || isSingle(outside))
+    if (isSingle(outside))
         return [];
-    const on = hostAddresses(snapshot).find(({ network }) => network.length < width(6) && overlaps(network, outside));
+    const on = hostAddresses(snapshot).find(({ network }) => network.length < width(network.family) && overlaps(network, outside));
+    if (outside.family === 4) {
+        const { first, last } = span(outside);
+        return on && last - first >= MOST_ANSWERED ? [{ field: "public", says: msg("$0 lies in the network on $1. Of a prefix that is not routed to "
+            + "this host at most $2 addresses can be answered for: map smaller ones.", formatPrefix(outside), on.device, String(MOST_ANSWERED)) }] : [];
+    }
     return on ? [{ field: "public", says: msg("$0 lies in the network on $1. An IPv6 prefix can be mapped only if the router sends "
         + "all of it to this host; map single addresses instead.", formatPrefix(outside), on.device) }] : [];
 }
@@ -135,6 +154,7 @@ export function mappingProblems(snapshot: Snapshot, mapping: Mapping, others: re
         ...otherMappingProblems(mapping, others),
         ...hostProblems(snapshot, mapping, acceptOwn),
         ...onLinkProblems(snapshot, mapping),
+        ...routeProblems(snapshot, mapping),
         ...detailProblems(mapping),
     ];
 }

@@ -1,211 +1,150 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Every change of NAT as a plan: from the state that runs to the wished one.
+// Every change of NAT as a plan: from the state that runs to the wished one. Each is armed: the host puts it back by itself unless it is
+// confirmed, and its files are written with the confirmation.
 import type { Message } from "../model/message.ts";
 import { msg } from "../model/message.ts";
 import type { NatElements, NatState } from "../model/nat.ts";
 import { natElements, normalState } from "../model/nat.ts";
-import { changeText, cuts, elementChanges, transaction } from "../model/nat-change.ts";
+import { announcements, elementChanges, endings, transaction } from "../model/nat-change.ts";
 import { NAT_FILE, natFile } from "../model/nat-file.ts";
+import { REMOVE_TABLE } from "../model/nat-frame.ts";
+import { LINK_SETTINGS_FILE, linkSettingsFile } from "../model/nat-link-settings.ts";
 import type { NatReading } from "../model/nat-reading.ts";
 import { agreement, currentState, isEmpty, natHolds, natReading, readingProblem } from "../model/nat-reading.ts";
-import type { Command, FileChange, Plan, Planned, Step } from "../model/plan.ts";
-import { valueOf, type Snapshot } from "../model/snapshot.ts";
+import type { Command, Plan, Planned, Step } from "../model/plan.ts";
+import type { Snapshot } from "../model/snapshot.ts";
+import { contentOf, fileSteps } from "./tap-steps.ts";
 
 export const NAT_HELPER = "/usr/lib/kvm-tap/kvm-tap-nat";
-export const NAT_UNIT = "kvm-tap-nat.service";
-export const ANNOUNCE_UNIT = "kvm-tap-nat-announce.service";
-export const FORWARDING_FILE = "/etc/sysctl.d/60-kvm-tap.conf";
 
 /** How long an armed change waits for its confirmation, in seconds. */
 export const CONFIRM_SECONDS = 15;
 
-/** A change with all that its steps are made of. */
+/** Where a change leads from and to. `text` is the new nat.nft, null for none, where it is not what `after` gives. */
 interface Change {
     snapshot: Snapshot;
     reading: NatReading;
     before: NatState;
     after: NatState;
+    text?: string;
 }
 
 function command(argv: readonly string[], input?: string): Command {
-    return { type: "command", argv, ...(input === undefined ? {} : { input }) };
+    return { type: "command", argv, ...input !== undefined && { input } };
 }
 
-function file(path: string, content: string | null): FileChange {
-    return { type: "file", path, content };
+/** A text as kvm-tap-nat takes it; null for none. */
+function lines(text: string | null): string[] | null {
+    return text === null ? null : text.replace(/\n$/, "").split("\n");
 }
 
-function contentOf(snapshot: Snapshot, path: string): string | null {
-    return valueOf(snapshot.files)?.get(path)?.content ?? null;
-}
-
-/** A file written or removed, unless somebody else changed it meanwhile. */
-export function fileStep(snapshot: Snapshot, says: Message, path: string, content: string | null): Step {
-    const before = contentOf(snapshot, path);
-    return {
-        says,
-        does: file(path, content),
-        expects: { type: "file", path, content: before },
-        undo: file(path, before),
-        shows: { before: before ?? "", after: content ?? "" },
-    };
+/** The new nat.nft; null when nothing is left. */
+function fileOf({ after, text }: Change): string | null {
+    return isEmpty(after) ? null : text ?? natFile(after);
 }
 
 /**
- * What the kernel must forward for these mappings (kernel, ip-sysctl). IPv6 only where it is used: it ends autoconfiguration. With several
- * uplinks the strict reverse path filter would drop what comes in by one and is answered by default over another: loose, 2.
+ * What nft is told. Where the rules themselves change with it (there are none yet, they are of an older version, or a file says its own)
+ * the whole file, else the elements that differ, oddities included.
  */
-export function forwardingFile(state: NatState): string {
-    const ipv6 = state.mappings.some(mapping => mapping.public.family === 6);
-    return [
-        "# SPDX-License-Identifier: CC0-1.0",
-        "# Forwarding for 1:1 NAT, written by the KVM TAP page of Cockpit.",
-        "net/ipv4/ip_forward = 1",
-        ...(ipv6 ? ["net/ipv6/conf/all/forwarding = 1"] : []),
-        ...(state.ways ?? []).map(({ uplink }) => `net/ipv4/conf/${uplink}/rp_filter = 2`),
-    ].join("\n") + "\n";
+function kernelText(change: Change): string {
+    const { reading: { running }, after, text } = change;
+    if (isEmpty(after))
+        return REMOVE_TABLE;
+    const there: NatElements = running?.elements ?? new Map();
+    return !running || running.outdated || text !== undefined ? fileOf(change) ?? ""
+        : transaction(elementChanges(there, natElements(after)));
 }
 
-function forwardingSteps(snapshot: Snapshot, after: NatState): Step[] {
-    const content = forwardingFile(after);
-    if (contentOf(snapshot, FORWARDING_FILE) === content)
-        return [];
-    return [
-        fileStep(snapshot, msg("Forward packets after every boot"), FORWARDING_FILE, content),
-        // Never switched off again: by then others may rely on it.
-        { says: msg("Forward packets now"), does: command([NAT_HELPER, "forward", ...after.uplinks]), inert: true },
-    ];
+/** What a change leaves in files; null: no such file. */
+interface Files {
+    mappings: string | null;
+    sysctl: string | null;
 }
 
-/** What several uplinks need beside the table, set again whatever became of it. */
-export function waysSteps(snapshot: Snapshot, state: NatState): Step[] {
-    const written = forwardingSteps(snapshot, state);
-    return [
-        ...(written.length > 0 ? written
-            : [{ says: msg("Set forwarding and the reverse path filter"), does: command([NAT_HELPER, "forward", ...state.uplinks]), inert: true as const }]),
-        { says: msg("Set the rules and routes of the uplinks"), does: command([NAT_HELPER, "routes"]), inert: true },
-    ];
+/** A change as `kvm-tap-nat arm` and `apply` read it (pkg/host/kvm_tap/change.py), one line of a text a line for those who look at it. */
+function changeText(nft: string, { mappings, sysctl }: Files, before: NatState, after: NatState): string {
+    return JSON.stringify({
+        version: 1, nft: lines(nft), save: { mappings: lines(mappings), sysctl: lines(sysctl) },
+        end: endings(before, after), announce: announcements(before, after),
+    }, null, 1) + "\n";
 }
 
-function saveStep({ snapshot, after }: Change): Step {
-    return fileStep(snapshot, msg("Save the mappings in $0", NAT_FILE), NAT_FILE, natFile(after));
+function arm(text: string): Command {
+    return command([NAT_HELPER, "arm", String(CONFIRM_SECONDS)], text);
 }
 
-function checkStep(text: string): Step {
-    return { says: msg("Have nftables check the change"), does: command(["nft", "-c", "-f", "-"], text), inert: true };
+/** The files as they are. */
+function filesNow({ snapshot, reading }: Change): Files {
+    return { mappings: reading.saved?.text ?? null, sysctl: contentOf(snapshot, LINK_SETTINGS_FILE) };
 }
 
-/** The comment lines of a change alone: connections and announcements. */
-function staleText(before: NatState, after: NatState): string {
-    return changeText(before, after).split("\n").filter(line => line.startsWith("#")).map(line => `${line}\n`).join("");
+/** The way back once it has been confirmed: another armed change. None where what ran had never been saved. */
+function back(change: Change): Command | undefined {
+    const { reading, before, after, text } = change;
+    if (!reading.saved && !isEmpty(before))
+        return undefined;
+    const whole = isEmpty(after) || text !== undefined || reading.running?.outdated === true;
+    const nft = isEmpty(before) ? REMOVE_TABLE : whole ? natFile(before)
+        : transaction(elementChanges(natElements(after), natElements(before)));
+    return arm(changeText(nft, filesNow(change), after, before));
 }
 
-/** Without a table the service loads the file: the code path of every boot. */
-function firstSteps(change: Change): Step[] {
-    const stale = staleText(change.before, change.after);
-    return [
-        checkStep(natFile(change.after)),
-        ...forwardingSteps(change.snapshot, change.after),
-        saveStep(change),
-        {
-            says: msg("Load the mappings at every boot"),
-            does: command(["systemctl", "enable", NAT_UNIT, ANNOUNCE_UNIT]),
-            undo: command(["systemctl", "disable", "--now", NAT_UNIT, ANNOUNCE_UNIT]),
-        },
-        // "start" would do nothing for a unit that is active while its table was flushed away. Taken back by the step
-        // above. Reloading an active unit leaves no moment without a table.
-        { says: msg("Load the mappings now"), does: command(["systemctl", "reload-or-restart", NAT_UNIT]), inert: true },
-        ...(stale === "" ? [] : [{
-            says: msg("Tell the neighbours, and end connections that began without the mapping"),
-            does: command([NAT_HELPER, "apply"], stale),
-            inert: true as const,
-        }]),
-    ];
-}
-
-/** From the elements that are there, oddities included, to those that are wished. */
-function kernelText({ reading, before, after }: Change): string {
-    const there: NatElements = reading.running?.elements ?? new Map();
-    return transaction(elementChanges(there, natElements(after))) + staleText(before, after);
-}
-
-function kernelStep(change: Change): Step {
+function armStep(change: Change, nft: string, files: Files): Step {
     const { before, after } = change;
+    const inverse = back(change);
     return {
-        says: cuts(before, after).length > 0
-            ? msg("Change the running table and the local routes, and end the connections of changed mappings")
-            : msg("Change the running table and the local routes"),
-        does: command([NAT_HELPER, "apply"], kernelText(change)),
-        undo: command([NAT_HELPER, "apply"], changeText(after, before)),
+        says: endings(before, after).length > 0
+            ? msg("Change the running table and end the connections of changed mappings; the host puts it back after $0 seconds unless confirmed",
+                String(CONFIRM_SECONDS))
+            : msg("Change the running table; the host puts it back after $0 seconds unless confirmed", String(CONFIRM_SECONDS)),
+        does: arm(changeText(nft, files, before, after)),
+        expects: { type: "file", path: NAT_FILE, content: filesNow(change).mappings },
+        undo: command([NAT_HELPER, "revert"]),
+        ...inverse && { back: inverse },
         shows: { before: "", after: transaction(elementChanges(natElements(before), natElements(after))) },
     };
 }
 
-function changeSteps(change: Change): Step[] {
-    return [checkStep(kernelText(change)), ...forwardingSteps(change.snapshot, change.after), kernelStep(change), saveStep(change)];
-}
-
-/** The last mapping goes: nothing of ours stays but the kernel's forwarding switch, which others may rely on by now. */
-function removeSteps(change: Change): Step[] {
-    const { snapshot, reading, before } = change;
-    if (!reading.running && !reading.saved)
+function steps(change: Change): Step[] {
+    const nft = kernelText(change);
+    const files = { mappings: fileOf(change), sysctl: linkSettingsFile(change.snapshot, change.after) };
+    const now = filesNow(change);
+    const nothing = isEmpty(change.after) ? !change.reading.running : nft === "";
+    if (nothing && files.mappings === now.mappings && files.sysctl === now.sysctl)
         return [];
-    const present = [NAT_FILE, FORWARDING_FILE].filter(path => contentOf(snapshot, path) !== null);
-    return [
-        ...(reading.running ? [kernelStep({ ...change, after: { ...before, mappings: [] } })] : []),
-        {
-            says: msg("Remove the table, now and at boot"),
-            does: command(["systemctl", "disable", "--now", NAT_UNIT, ANNOUNCE_UNIT]),
-            undo: command(["systemctl", "enable", "--now", NAT_UNIT, ANNOUNCE_UNIT]),
-        },
-        // A table that was loaded by hand has no active unit that would unload it.
-        { says: msg("Remove what is left of the table and its routes"), does: command([NAT_HELPER, "unload"]), inert: true },
-        ...present.map(path => fileStep(snapshot, msg("Remove $0", path), path, null)),
-    ];
-}
-
-/** The host puts it back by itself: for changes that may cut the administrator off. The file is written by the confirmation. */
-function armedSteps(change: Change): Step[] {
-    const { reading, before, after } = change;
-    const text = reading.running ? kernelText(change) : natFile(after) + staleText(before, after);
-    return [
-        checkStep(text),
-        ...forwardingSteps(change.snapshot, change.after),
-        {
-            says: msg("Change the running table; the host puts it back after $0 seconds unless confirmed", String(CONFIRM_SECONDS)),
-            does: command([NAT_HELPER, "arm", String(CONFIRM_SECONDS)], `${text}# file\n${natFile(after)}`),
-            undo: command([NAT_HELPER, "revert"]),
-            shows: { before: "", after: transaction(elementChanges(natElements(before), natElements(after))) },
-        },
-    ];
-}
-
-function stepsOf(change: Change, armed: boolean): Step[] {
-    if (isEmpty(change.after))
-        return removeSteps(change);
-    if (armed)
-        return armedSteps(change);
-    return change.reading.running ? changeSteps(change) : firstSteps(change);
+    const check: Step = { says: msg("Have nftables check the change"), does: command(["nft", "-c", "-f", "-"], nft), inert: true };
+    return [...isEmpty(change.after) ? [] : [check], armStep(change, nft, files)];
 }
 
 export interface NatChangeOptions {
     title: Message;
     notes?: readonly Message[];
-    /** Reverted by the host unless confirmed. */
-    armed?: boolean;
+    /** The new nat.nft where somebody wrote it by hand. */
+    text?: string;
 }
 
 /** A plan from what was read to this state. */
-export function planState(snapshot: Snapshot, reading: NatReading, wished: NatState, options: NatChangeOptions): Plan {
-    const change = { snapshot, reading, before: currentState(reading), after: normalState(wished) };
-    const armed = options.armed === true;
-    return {
-        title: options.title,
-        steps: stepsOf(change, armed),
-        ...(options.notes && options.notes.length > 0 ? { notes: options.notes } : {}),
-        ...(armed ? { confirm: { seconds: CONFIRM_SECONDS } } : {}),
-        holds: after => natHolds(after, change.after, armed),
+export function planState(snapshot: Snapshot, reading: NatReading, wished: NatState, { title, notes = [], text }: NatChangeOptions): Plan {
+    const change: Change = {
+        snapshot, reading, before: currentState(reading), after: normalState(wished), ...(text === undefined ? {} : { text }),
     };
+    return {
+        title,
+        steps: steps(change),
+        ...(notes.length > 0 ? { notes } : {}),
+        confirm: { seconds: CONFIRM_SECONDS },
+        holds: after => natHolds(after, change.after),
+    };
+}
+
+/** Why nothing can be planned while the host's network is not known: whose an address is decides whom a mapping cuts off. */
+export function unreadNetwork({ links, addresses, routes }: Pick<Snapshot, "links" | "addresses" | "routes">): Message | undefined {
+    const parts = [links, addresses, routes];
+    const failed = parts.find(part => part.state === "failed");
+    if (failed?.state === "failed")
+        return failed.says;
+    return parts.every(part => part.state === "read") ? undefined : msg("The host's links, addresses and routes have not been read yet.");
 }
 
 /**
@@ -214,7 +153,7 @@ export function planState(snapshot: Snapshot, reading: NatReading, wished: NatSt
  */
 export function startingPoint(snapshot: Snapshot): { reading: NatReading } | { problem: Message } {
     const reading = natReading(snapshot);
-    const problem = readingProblem(reading);
+    const problem = readingProblem(reading) ?? unreadNetwork(snapshot);
     if (problem || reading.state !== "read")
         return { problem: problem ?? msg("The host's NAT table has not been read yet.") };
     if (agreement(reading.value) === "differ")
@@ -228,4 +167,25 @@ export function planNatChange(snapshot: Snapshot, change: (before: NatState) => 
     if ("problem" in start)
         return { problems: [{ says: start.problem }] };
     return { plan: planState(snapshot, start.reading, change(currentState(start.reading)), options) };
+}
+
+/** What runs is saved, and loaded at every boot from now on. Nothing changes in the kernel. */
+export function saveSteps(snapshot: Snapshot, reading: NatReading, state: NatState): Step[] {
+    const now = { mappings: reading.saved?.text ?? null, sysctl: contentOf(snapshot, LINK_SETTINGS_FILE) };
+    const apply = (files: Files) => command([NAT_HELPER, "apply"], changeText("", files, state, state));
+    return [{
+        says: msg("Save the mappings in $0", NAT_FILE),
+        does: apply({ mappings: natFile(state), sysctl: linkSettingsFile(snapshot, state) }),
+        expects: { type: "file", path: NAT_FILE, content: now.mappings },
+        ...reading.saved && { undo: apply(now) },
+        shows: { before: now.mappings ?? "", after: natFile(state) },
+    }];
+}
+
+/** Routes, rules and proxies set again as the table wants them, and the settings of links that belong to it. */
+export function restoreSteps(snapshot: Snapshot, state: NatState, says: Message): Step[] {
+    return [
+        ...fileSteps(snapshot, msg("Change $0", LINK_SETTINGS_FILE), LINK_SETTINGS_FILE, linkSettingsFile(snapshot, state)),
+        { says, does: command([NAT_HELPER, "routes"]), inert: true },
+    ];
 }

@@ -10,7 +10,7 @@ import { familiesOf, waysProblems } from "../model/nat-ways.ts";
 import type { Planned, Problem } from "../model/plan.ts";
 import { natReading } from "../model/nat-reading.ts";
 import type { Snapshot } from "../model/snapshot.ts";
-import { planNatChange, waysSteps } from "./nat-plan.ts";
+import { planNatChange, restoreSteps } from "./nat-plan.ts";
 
 /** Gateways as they were typed, by uplink. Empty text: that of the default route over the uplink, whatever it is. */
 export type Gateways = Readonly<Record<string, { gateway4?: string; gateway6?: string }>>;
@@ -116,5 +116,5 @@ export function planRestoreWays(snapshot: Snapshot): Planned {
         return "problems" in after ? after : planNatChange(snapshot, () => after, { title });
     }
     const holds = (after: Snapshot) => !waysProblems(after, state, familiesOf(state)).some(problem => problem.curable);
-    return { plan: { title, steps: waysSteps(snapshot, state), holds } };
+    return { plan: { title, steps: restoreSteps(snapshot, state, msg("Set the rules and routes of the uplinks")), holds } };
 }

@@ -163,15 +163,17 @@ async function checkTable(machine: Machine, expects: Extract<Expectation, { type
 /** A plan that takes the change back, where every step can be: files only while they are as this plan wrote them. */
 export function undoing(plan: Plan): Plan | undefined {
     const steps: Step[] = [];
-    for (const { does, undo, shows, partial, inert } of [...plan.steps].reverse()) {
+    for (const { does, undo: within, back, shows, partial, inert } of [...plan.steps].reverse()) {
         if (inert)
             continue;
-        if (!undo)
+        // An armed change is taken back by another one: its own undo is for as long as it waits for its confirmation.
+        const undo = plan.confirm && within ? back : within;
+        if (!undo || !within)
             return undefined;
         steps.push({
             says: undo.type === "file" ? msg("Put $0 back as it was", undo.path) : msg("Take back by “$0”", undo.argv.join(" ")),
             does: undo,
-            undo: does,
+            undo: back ? within : does,
             ...partial && { partial },
             ...does.type === "file" && { expects: { type: "file", path: does.path, content: does.content } },
             ...shows && { shows: { before: shows.after, after: shows.before } },
@@ -179,7 +181,7 @@ export function undoing(plan: Plan): Plan | undefined {
     }
     const { device, guest } = plan.about ?? {};
     const about = { ...device !== undefined && { device }, ...guest !== undefined && { guest } };
-    return { title: msg("Take the last change back"), steps, holds: after => !plan.holds(after), ...plan.about && { about } };
+    return { title: msg("Take the last change back"), steps, holds: after => !plan.holds(after), ...plan.about && { about }, ...plan.confirm && { confirm: plan.confirm } };
 }
 
 /** A line of the history. A change that was made is not taken back because nobody could write it down. */

@@ -142,6 +142,7 @@ function natCheck(snapshot: Snapshot): HostCheck[] {
     switch (agreement(reading.value)) {
     case "none": return [];
     case "agree": return [{ id: "nat", severity: "success", says: msg("The 1:1 NAT runs as it is saved"), means }];
+    case "outdated": return [{ id: "nat", severity: "warning", says: msg("The rules of the 1:1 NAT are of an older version"), means, cure: "show-nat" }];
     case "lost": return [{ id: "nat", severity: "danger", says: msg("The 1:1 NAT is saved, but not loaded"), means, cure: "show-nat" }];
     case "unsaved": return [{ id: "nat", severity: "warning", says: msg("The 1:1 NAT runs, but is not saved"), means, cure: "show-nat" }];
     case "differ": return [{ id: "nat", severity: "warning", says: msg("The 1:1 NAT that runs differs from the one that is saved"), means, cure: "show-nat" }];
@@ -190,7 +191,7 @@ export function firewalls({ services }: Snapshot): readonly Firewall[] {
         ["firewalld.service", "firewalld", msg("It rejects what comes out of a TAP device at the end of its forward chain, unless the device is in a zone that lets it out.")],
         ["docker.service", "Docker", msg("It sets the policy of the forward chain to drop and leaves exceptions to its chain DOCKER-USER.")],
         ["ufw.service", "ufw", msg("It drops forwarded packets unless “ufw route allow” lets them through.")],
-        ["nftables.service", "nftables", msg("Its start and reload flush all tables. kvm-tap-nat.service comes back after it; “nft -f /etc/nftables.conf” by hand loses the mappings.")],
+        ["nftables.service", "nftables", msg("Its start, stop and reload flush all tables. The table of the 1:1 NAT is loaded again in the same transaction; “nft -f /etc/nftables.conf” by hand loses it.")],
         ["systemd-networkd.service", "systemd-networkd", msg("It may strip addresses and routes that it did not configure from links that one of its .network files matches.")],
         ["NetworkManager.service", "NetworkManager", msg("It leaves TAP devices that others made alone, unless a profile names them.")],
         ["networking.service", "ifupdown", msg("It touches only the links that /etc/network/interfaces names.")],

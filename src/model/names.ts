@@ -27,6 +27,11 @@ function reservedPrefixProblem(name: string): Message | undefined {
         : msg("Names that begin with $0 belong to libvirt, which uses them for devices of its own. Choose another one.", prefix);
 }
 
+/** Whether a name can stand in a path, a unit, a command or a rule without being taken for anything else. */
+export function isSafeName(name: string): boolean {
+    return /^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,14}$/.test(name) && !/^(\.{1,2}|all|default)$/.test(name);
+}
+
 /** What is wrong with the MAC address of a network interface. */
 export function macProblem(mac: string): Message | undefined {
     if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(mac))

@@ -2,7 +2,7 @@
 // The difference of two states: as one nft transaction that touches nothing but what differs, and as the connections that
 // go on by the old translation until they are cut.
 import type { Mapping, NatElement, NatElements, NatState, Placed } from "./nat.ts";
-import { isSingle, mappingElements, mappingKey, natElements } from "./nat.ts";
+import { isSingle, mappingElements, mappingKey } from "./nat.ts";
 import { formatPrefix } from "./nat-address.ts";
 import { elementText } from "./nat-file.ts";
 import { SETS, TABLE } from "./nat-frame.ts";
@@ -62,9 +62,8 @@ export function mappingChanges(before: NatState, after: NatState): MappingChange
     });
 }
 
-/** Connections to end: `kind` is that of kvm-tap-nat's "# cut" lines. */
-export interface Cut {
-    kind: "claimed" | "own" | "added";
+/** A mapping whose connections end: both its sides, as prefixes are written. */
+export interface Ending {
     public: string;
     guest: string;
 }
@@ -74,23 +73,14 @@ function sameWay(a: Mapping, b: Mapping): boolean {
     return wayOf(a) === wayOf(b);
 }
 
-function cut(mapping: Mapping, added: boolean): Cut {
-    return {
-        kind: !mapping.claimed ? "own" : added ? "added" : "claimed",
-        public: formatPrefix(mapping.public),
-        guest: formatPrefix(mapping.guest),
-    };
-}
-
 /** Connections that would go on as before the change. A new description or log setting ends none. */
-export function cuts(before: NatState, after: NatState): Cut[] {
+export function endings(before: NatState, after: NatState): Ending[] {
     return mappingChanges(before, after).flatMap(({ before: old, after: now }) => {
         if (old && now && sameWay(old, now))
             return [];
-        return [
-            ...(old && carries(old) ? [cut(old, false)] : []),
-            ...(now && carries(now) ? [cut(now, true)] : []),
-        ];
+        const carrying = [old, now].filter(mapping => mapping !== undefined && carries(mapping)) as readonly Mapping[];
+        const pairs = carrying.map(mapping => ({ public: formatPrefix(mapping.public), guest: formatPrefix(mapping.guest) }));
+        return pairs.filter((pair, index) => pairs.findIndex(other => other.guest === pair.guest) === index);
     });
 }
 
@@ -101,12 +91,4 @@ export function announcements(before: NatState, after: NatState): string[] {
             .map(mappingKey));
     const old = claimed(before);
     return [...claimed(after)].filter(key => !old.has(key));
-}
-
-/** A change as `kvm-tap-nat apply` and `arm` read it. `file` is the new nat.nft, for `arm`. */
-export function changeText(before: NatState, after: NatState, file?: string): string {
-    return transaction(elementChanges(natElements(before), natElements(after)))
-        + cuts(before, after).map(({ kind, public: outside, guest }) => `# cut ${kind} ${outside} ${guest}\n`).join("")
-        + announcements(before, after).map(address => `# announce ${address}\n`).join("")
-        + (file === undefined ? "" : `# file\n${file}`);
 }

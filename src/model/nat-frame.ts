@@ -48,6 +48,7 @@ function setsOfFamily(family: Family): FrameSet[] {
         { kind: "map", name: `disablednet${family}`, definition: network },
         { kind: "set", name: `ownednet${family}`, definition: `${type}; flags interval;` },
         { kind: "set", name: `limited${family}`, definition: `${type};`, why: "only these ports and protocols may come in" },
+        { kind: "set", name: `inside${family}`, definition: `${type};`, why: "guests of these: nobody outside gets past them" },
         { kind: "set", name: `ports${family}`, definition: `${type} . inet_proto . inet_service; flags interval;` },
         { kind: "set", name: `protocols${family}`, definition: `${type} . inet_proto;` },
         { kind: "set", name: `logged${family}`, definition: `${type};`, why: "new incoming connections are logged" },
@@ -77,7 +78,15 @@ const TRANSLATE_DESTINATION = FAMILIES.flatMap(([ip, family]) => [
     `dnat ${ip} prefix to ${ip} daddr map @publicnet${family}`,
 ]);
 
-const DROP_OWNED = FAMILIES.flatMap(([ip, family]) => ["owned", "ownednet"].map(set => `${ip} daddr @${set}${family} counter drop`));
+/** An address that the host was given itself meanwhile (DHCP) is the host's. */
+const DROP_OWNED = FAMILIES.flatMap(([ip, family]) =>
+    ["owned", "ownednet"].map(set => `${ip} daddr @${set}${family} fib daddr type != local counter drop`));
+
+/** Addresses that mean nothing outside of the host's own networks (RFC 1918, 6598, 3927, 4193). */
+const PRIVATE = {
+    ip: "{ 10.0.0.0/8, 100.64.0.0/10, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16 }",
+    ip6: "fc00::/7",
+} as const;
 
 /** A connection that a guest begins, and that the default route would send out by an uplink. */
 const BEGUN = `ct state new ct mark 0 iifname != @uplinks fib daddr oifname @outward`;
@@ -115,8 +124,7 @@ const FRAME_CHAINS: readonly FrameChain[] = [
         name: "prerouting",
         why: "Before Docker and libvirt (-100 and 100) and firewalld (-90 and 110): the first translation wins.",
         hook: "type nat hook prerouting priority -105",
-        // What none of these translates must not be translated by others either: a container's published port means every address
-        // of the host, and this one is one, by its local route.
+        // What none of these translates must not be translated by others either, such as rules for a port of any address.
         rules: [...TRANSLATE_DESTINATION, ...DROP_OWNED],
     },
     {
@@ -132,15 +140,20 @@ const FRAME_CHAINS: readonly FrameChain[] = [
     },
     { name: "output", hook: "type nat hook output priority -105", rules: TRANSLATE_DESTINATION },
     {
-        name: "guard",
-        why: "A public address without an enabled mapping must not lead to the host's own services. Answers to the host's own "
-            + "connections come in here too: the local route makes the public address their source.",
-        hook: "type filter hook input priority -10",
+        name: "reached",
+        why: "Guests are reached from outside by their public addresses alone: a neighbour on an uplink could send to the others by this host.",
+        hook: "type filter hook forward priority -5",
         rules: [
-            "ct direction reply ct status dnat accept",
-            "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
-            ...DROP_OWNED,
+            "iifname @uplinks oifname @taps ct state untracked jump private",
+            "iifname @uplinks oifname @taps ct state new ct status & dnat == 0 jump private",
         ],
+    },
+    {
+        name: "private",
+        rules: FAMILIES.flatMap(([ip, family]) => [
+            `${ip} daddr ${PRIVATE[ip]} counter drop`,
+            `${ip} daddr @inside${family} counter drop`,
+        ]),
     },
     {
         name: "postrouting",
@@ -163,15 +176,12 @@ const FRAME_CHAINS: readonly FrameChain[] = [
         name: "leaving",
         why: "After everybody's translation: no private source address of a guest leaves by an uplink.",
         hook: "type filter hook postrouting priority 300",
-        rules: [
-            "iifname @taps oifname @uplinks ip saddr { 10.0.0.0/8, 100.64.0.0/10, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16 } jump untranslated",
-            "iifname @taps oifname @uplinks ip6 saddr fc00::/7 jump untranslated",
-        ],
+        rules: FAMILIES.map(([ip]) => `iifname @taps oifname @uplinks ${ip} saddr ${PRIVATE[ip]} jump untranslated`),
     },
     {
         name: "untranslated",
         rules: [
-            "ct state invalid counter drop",
+            "ct state { invalid, untracked } counter drop",
             "ct direction original ct status & snat == 0 counter drop",
             "ct direction reply ct status & dnat == 0 counter drop",
         ],
@@ -208,3 +218,12 @@ export const MARK_MAPS: ReadonlySet<string> = new Set(FRAME_SETS.filter(({ defin
 
 /** The chains of the frame and how many rules each has. */
 export const CHAIN_RULES: ReadonlyMap<string, number> = new Map(FRAME_CHAINS.map(chain => [chain.name, chain.rules.length]));
+
+/** The frame of version 0.1: which sets of today's it lacked, and its chains. A table that has it was loaded by that version. */
+export const FRAME_BEFORE: { lacks: ReadonlySet<string>; rules: ReadonlyMap<string, number> } = {
+    lacks: new Set(["inside4", "inside6"]),
+    rules: new Map(Object.entries({
+        spoofed: 3, incoming: 4, limits: 5, prerouting: 8, ways: 6, output: 4, guard: 6, postrouting: 3, translate: 4, leaving: 2,
+        untranslated: 3,
+    })),
+};

@@ -4,7 +4,7 @@ import type { Prefix } from "./nat-address.ts";
 import { contains, networkOf, parseAddress, parsePrefix, span, width } from "./nat-address.ts";
 import { valueOf, type Snapshot } from "./snapshot.ts";
 import type { Link, Route } from "./tap.ts";
-import { isTap } from "./tap.ts";
+import { HOLD_DEVICE, isTap } from "./tap.ts";
 
 /** An address of the host with the network that it is on. */
 export interface HostAddress {
@@ -27,11 +27,14 @@ export function destination(route: Route): Prefix | undefined {
     return parsePrefix(route.destination);
 }
 
-/** The route that a packet to this address (or all of this prefix) takes by the main table: the longest prefix wins. */
+/**
+ * The route that a packet to this address (or all of this prefix) takes by the main table: the longest prefix wins. Those that hold public
+ * addresses are left out: of such an address they do not tell where it is from.
+ */
 export function routeTo(snapshot: Pick<Snapshot, "routes">, target: Prefix): Route | undefined {
     let best: { route: Route; length: number } | undefined;
     for (const route of valueOf(snapshot.routes) ?? []) {
-        const prefix = route.type === "unicast" && route.table === "main" ? destination(route) : undefined;
+        const prefix = route.type === "unicast" && route.table === "main" && route.device !== HOLD_DEVICE ? destination(route) : undefined;
         if (!prefix || !contains(prefix, target))
             continue;
         const closer = !best || prefix.length > best.length

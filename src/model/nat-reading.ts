@@ -16,6 +16,8 @@ export interface Running {
     state: NatState;
     oddities: readonly Message[];
     frame: readonly Message[];
+    /** The rules are those of the version before. */
+    outdated: boolean;
     hits: ReadonlyMap<string, ReadonlyMap<string, Hits>>;
 }
 
@@ -65,16 +67,21 @@ function parsed(snapshot: Pick<Snapshot, "natTable" | "files">): Reading<NatRead
     return { state: "read", value: { running: running(snapshot.natTable.value), saved: file ? saved(file.content) : null } };
 }
 
-export type Agreement = "none" | "agree" | "lost" | "unsaved" | "differ";
+export type Agreement = "none" | "agree" | "outdated" | "lost" | "unsaved" | "differ";
 
-/** How kernel and file stand to each other; "none" when there is no NAT at all, "lost" when only the file is left. */
+/**
+ * How kernel and file stand to each other; "none" when there is no NAT at all, "lost" when only the file is left, "outdated" where they
+ * agree but for rules of the version before.
+ */
 export function agreement({ running, saved }: NatReading): Agreement {
     if (!running)
         return saved ? "lost" : "none";
     if (!saved)
         return "unsaved";
     const changes = drift({ running, saved });
-    return changes.add.length + changes.remove.length + running.frame.length > 0 ? "differ" : "agree";
+    if (changes.add.length + changes.remove.length + running.frame.length > 0)
+        return "differ";
+    return running.outdated ? "outdated" : "agree";
 }
 
 /** What loading the file would change in the kernel, element by element. */
@@ -93,21 +100,18 @@ export function currentState(reading: NatReading): NatState {
     return reading.running?.state ?? reading.saved?.state ?? EMPTY_STATE;
 }
 
-/** Whether the host, read again, has this state in the kernel and (unless it waits for a confirmation) in the file. */
-export function natHolds(snapshot: Pick<Snapshot, "natTable" | "files">, state: NatState, kernelOnly: boolean): boolean {
+/** Whether the kernel, read again, has this state. The file follows with the confirmation. */
+export function natHolds(snapshot: Pick<Snapshot, "natTable" | "files">, state: NatState): boolean {
     const reading = natReading(snapshot);
     if (reading.state !== "read")
         return false;
-    const { running, saved } = reading.value;
-    const wished = natElements(normalState(state));
-    const equal = (elements: NatElements) => {
-        const changes = elementChanges(elements, wished);
-        return changes.add.length + changes.remove.length === 0;
-    };
+    const { running } = reading.value;
     if (isEmpty(state))
-        return running === null && saved === null;
-    return running !== null && running.frame.length === 0 && equal(running.elements)
-        && (kernelOnly || (saved !== null && equal(saved.elements)));
+        return running === null;
+    if (!running || running.outdated || running.frame.length > 0)
+        return false;
+    const changes = elementChanges(running.elements, natElements(normalState(state)));
+    return changes.add.length + changes.remove.length === 0;
 }
 
 /** Nothing that would need a table: then all of it is removed from the host. */

@@ -5,7 +5,7 @@ import { msg } from "./message.ts";
 import type { NatElements, Placed } from "./nat.ts";
 import { collect } from "./nat.ts";
 import { formatPrefix, parsePrefix } from "./nat-address.ts";
-import { CHAIN_RULES, MARK_MAPS, SETS, TABLE_FAMILY, TABLE_NAME } from "./nat-frame.ts";
+import { CHAIN_RULES, FRAME_BEFORE, MARK_MAPS, SETS, TABLE_FAMILY, TABLE_NAME } from "./nat-frame.ts";
 
 /** First packets of connections that an element translated, since it was loaded. */
 export interface Hits {
@@ -19,6 +19,8 @@ export interface NatTable {
     hits: ReadonlyMap<string, ReadonlyMap<string, Hits>>;
     /** What differs from the frame of this version: missing sets or chains, more or fewer rules. */
     frame: readonly Message[];
+    /** The frame is that of the version before: nobody changed it, and the next change brings this one's. */
+    outdated: boolean;
 }
 
 type Json = Record<string, unknown>;
@@ -105,6 +107,11 @@ function readSet(json: Json, placed: Placed[], hits: Map<string, Map<string, Hit
     }
 }
 
+function isFrameBefore(sets: ReadonlySet<string>, rules: ReadonlyMap<string, number>): boolean {
+    return rules.size === FRAME_BEFORE.rules.size && [...FRAME_BEFORE.rules].every(([name, count]) => rules.get(name) === count)
+        && [...SETS.keys()].every(name => sets.has(name) !== FRAME_BEFORE.lacks.has(name));
+}
+
 function frameDifferences(sets: ReadonlySet<string>, rules: ReadonlyMap<string, number>): Message[] {
     return [
         ...[...SETS.keys()].filter(name => !sets.has(name)).map(name => msg("The table has no set \"$0\".", name)),
@@ -137,5 +144,6 @@ export function readNatTable(json: unknown): NatTable | undefined {
             rules.set(String(rule["chain"]), (rules.get(String(rule["chain"])) ?? 0) + 1);
         }
     }
-    return { elements: collect(placed), hits, frame: frameDifferences(sets, rules) };
+    const outdated = isFrameBefore(sets, rules);
+    return { elements: collect(placed), hits, frame: outdated ? [] : frameDifferences(sets, rules), outdated };
 }

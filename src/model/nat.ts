@@ -189,6 +189,7 @@ function limitElements(mapping: Mapping, address: string): Placed[] {
     const limits = normalLimits(mapping.limits);
     return [
         { set: `limited${family}`, key: address },
+        { set: `inside${family}`, key: formatPrefix(mapping.guest) },
         ...limits.protocols.map(protocol => ({ set: `protocols${family}`, key: `${address} . ${protocol}` })),
         ...limits.ports.map(ports => ({ set: `ports${family}`, key: `${address} . ${ports.protocol} . ${portText(ports)}` })),
     ];

@@ -32,7 +32,10 @@ export interface Step {
     says: Message;
     does: Command | FileChange;
     expects?: Expectation;
+    /** Takes it back while the plan runs, when a later step fails. */
     undo?: Command | FileChange;
+    /** Takes it back after the plan has ended, where that is another command than `undo`. */
+    back?: Command;
     /** It may leave something behind when it fails, so its own undo runs then too: `systemctl enable --now`. */
     partial?: true;
     /** It changes nothing that would have to be taken back: a check, a reload. */
@@ -66,11 +69,13 @@ export interface Problem {
 export function combined(title: Message, plans: readonly Plan[]): Plan {
     const notes = plans.flatMap(plan => plan.notes ?? []);
     const about = plans.find(plan => plan.about)?.about;
+    const confirm = plans.find(plan => plan.confirm)?.confirm;
     return {
         title,
         steps: plans.flatMap(plan => plan.steps),
         ...notes.length > 0 && { notes },
         ...about && { about },
+        ...confirm && { confirm },
         holds: after => plans.every(plan => plan.holds(after)),
     };
 }

@@ -75,8 +75,14 @@ export interface Link {
 /** A TAP device: a link of kind `tun` and type `tap`. */
 export type TapDevice = Link & { tun: TunInfo };
 
+/**
+ * The device that swallows what the NAT table did not translate: public addresses are routed to it (pkg/host/kvm_tap/holding.py). It may
+ * be a TAP device, and is nobody's.
+ */
+export const HOLD_DEVICE = "kvm-tap-hold";
+
 export function isTap(link: Link): link is TapDevice {
-    return link.tun?.type === "tap";
+    return link.tun?.type === "tap" && link.name !== HOLD_DEVICE;
 }
 
 /** Who has a TUN/TAP device open: `iff:` of `/proc/PID/fdinfo/FD` (tun.c tun_chr_show_fdinfo). */

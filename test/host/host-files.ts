@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // pkg/host as installed, for test hosts that need no page and no package.
 import { readFileSync, readdirSync } from "node:fs";
+import { join, relative } from "node:path";
 import type { TestHost } from "../lab/host.ts";
 
 /** Whether all combinations are wanted (`make check-all`, or releases named by hand), not a covering selection. */
@@ -8,11 +9,16 @@ export const everything = process.env["KVM_TAP_ALL"] !== undefined || process.en
 
 const hook = "/etc/libvirt/hooks/qemu.d/50-kvm-tap";
 
+/** Where `install-host` of pkg/packages.mk puts a file; null for the manual. */
 function placeOf(file: string): string | null {
     if (file.endsWith(".service"))
         return `/usr/lib/systemd/system/${file}`;
+    if (file.endsWith(".network"))
+        return `/usr/lib/systemd/network/${file}`;
     if (file.endsWith(".conf"))
-        return `/usr/lib/systemd/system/nftables.service.d/${file}`;
+        return `/usr/lib/NetworkManager/conf.d/${file}`;
+    if (file === "kvm-tap-generator")
+        return `/usr/lib/systemd/system-generators/${file}`;
     if (file === "50-kvm-tap")
         return hook;
     return file.endsWith(".7") ? null : `/usr/lib/kvm-tap/${file}`;
@@ -20,7 +26,10 @@ function placeOf(file: string): string | null {
 
 /** Absolute path → content, for `startHost({ files })`. */
 export function hostFiles(): Record<string, string> {
-    const entries = readdirSync("pkg/host").map(file => [placeOf(file), readFileSync(`pkg/host/${file}`, "utf8")] as const);
+    const files = readdirSync("pkg/host", { recursive: true, withFileTypes: true })
+            .filter(entry => entry.isFile() && !entry.parentPath.endsWith("__pycache__"))
+            .map(entry => relative("pkg/host", join(entry.parentPath, entry.name)));
+    const entries = files.map(file => [placeOf(file), readFileSync(`pkg/host/${file}`, "utf8")] as const);
     const directory = ["/etc/kvm-tap/.keep", ""];
     return Object.fromEntries([directory, ...entries.flatMap(([path, content]) => path === null ? [] : [[path, content]])]);
 }

@@ -4,9 +4,14 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { executor } from "../../src/host/execute.ts";
+import { confirmChange } from "../../src/host/nat.ts";
 import { watchHost, type HostWatch } from "../../src/host/watch.ts";
 import type { Executed } from "../../src/model/executed.ts";
 import { inEnglish } from "../../src/model/message.ts";
+import { natElements, type NatState } from "../../src/model/nat.ts";
+import { announcements, elementChanges, endings, transaction } from "../../src/model/nat-change.ts";
+import { natFile } from "../../src/model/nat-file.ts";
+import { agreement, natReading } from "../../src/model/nat-reading.ts";
 import type { Plan, Planned } from "../../src/model/plan.ts";
 import { NOTHING_READ, type Snapshot } from "../../src/model/snapshot.ts";
 import type { Link } from "../../src/model/tap.ts";
@@ -69,9 +74,9 @@ function start(place: Place, argv: readonly string[]): { child: ChildProcess; sa
     return { child, said: () => output };
 }
 
-/** Answers TCP and UDP on this port with the address that the caller seems to have. */
-export async function serve(place: Place, port: number): Promise<void> {
-    const { said } = start(place, ["serve", String(port)]);
+/** Answers TCP and UDP on this port with the address that the caller seems to have, or with this word. */
+export async function serve(place: Place, port: number, word?: string): Promise<void> {
+    const { said } = start(place, ["serve", String(port), ...word === undefined ? [] : [word]]);
     await until("a server", () => said().includes("ready"));
 }
 
@@ -87,6 +92,30 @@ export async function hold(place: Place, address: string, port: number, interval
     const state = () => said().trim().split("\n").at(-1) ?? "";
     await until(`a connection to ${address}`, () => state() === "open");
     return { state };
+}
+
+async function ended({ child, said }: ReturnType<typeof start>): Promise<string> {
+    child.kill("SIGTERM");
+    await until("a program to end", () => child.exitCode !== null);
+    return said().trim().split("\n").at(-1) ?? "";
+}
+
+/** So many connections that write a byte every `interval` milliseconds. `end` tells how many broke and the longest silence. */
+export async function sessions(place: Place, address: string, port: number, count: number, interval: number) {
+    const program = start(place, ["sessions", address, String(port), String(count), String(interval)]);
+    await until(`${count} connections to ${address}`, () => program.said().includes("open"), 30);
+    return {
+        async end(): Promise<{ broken: number; longest: number }> {
+            const [, broken, longest] = /broken (\d+) longest (\d+)/.exec(await ended(program)) ?? [];
+            return { broken: Number(broken), longest: Number(longest) };
+        },
+    };
+}
+
+/** Knocks at a port again and again; `end` tells how often who answered, a refused connection included. */
+export function knock(place: Place, address: string, port: number, interval: number) {
+    const program = start(place, ["knock", address, String(port), String(interval)]);
+    return { end: async () => JSON.parse(await ended(program)) as Record<string, number> };
 }
 
 /** Datagrams that go on while the test does something; `answered` waits for the end. */
@@ -117,6 +146,14 @@ export async function pings(place: Place, address: string, ...options: string[])
 
 export function runIn(place: Place, argv: readonly string[]): Promise<string> {
     return must([...place.enter, ...argv]);
+}
+
+/** A change from one state to another, for `kvm-tap-nat apply` and `arm`. */
+export function changeOf(before: NatState, after: NatState): string {
+    return JSON.stringify({
+        version: 1, nft: transaction(elementChanges(natElements(before), natElements(after))).trimEnd().split("\n"),
+        save: { mappings: natFile(after).trimEnd().split("\n") }, end: endings(before, after), announce: announcements(before, after),
+    });
 }
 
 // Reading and changing the host --------------------------------------------------------------------------------------
@@ -152,7 +189,18 @@ export class Page {
             throw new Error(`${inEnglish(result.says)}: ${result.words}`);
         if (!result.holds)
             throw new Error(`${inEnglish(plan.title)}: the host does not read as promised`);
+        if (plan.confirm)
+            await this.confirm();
         return result;
+    }
+
+    /** Keeps the change that waits, and waits until the file that it left has been read. */
+    async confirm(): Promise<void> {
+        await confirmChange(this.host.machine);
+        await this.readUntil("the saved mappings to be read", snapshot => {
+            const reading = natReading(snapshot);
+            return reading.state === "read" && ["agree", "none"].includes(agreement(reading.value));
+        });
     }
 
     execute(plan: Plan): Promise<Executed> {

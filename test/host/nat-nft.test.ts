@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { collect, EMPTY_STATE, natElements, readState, type Placed } from "../../src/model/nat.ts";
-import { changeText, elementChanges, transaction } from "../../src/model/nat-change.ts";
+import { elementChanges, transaction } from "../../src/model/nat-change.ts";
 import { natFile, readNatFile } from "../../src/model/nat-file.ts";
 import { readNatTable } from "../../src/model/nat-table.ts";
 import { states } from "../unit/model/arbitrary-nat.ts";
@@ -42,7 +42,7 @@ test("what is written loads and reads back as the same state, with our frame", (
 
 test("a difference turns any state into any other, and nothing is left to do", () => {
     fc.assert(fc.property(states, states, (before, after) => {
-        const table = read(load([natFile(before), changeText(before, after)]));
+        const table = read(load([natFile(before), transaction(elementChanges(natElements(before), natElements(after)))]));
         expect(readState(table.elements)).toEqual({ state: after, oddities: [] });
         expect(transaction(elementChanges(table.elements, natElements(after)))).toBe("");
     }), { numRuns: 60 });
@@ -75,7 +75,7 @@ test("whatever is in the table, our difference to it makes it the wished state",
 test("nft's refusal names the line that it means, and nothing of the rest is done", () => {
     const [before, after] = fc.sample(fc.tuple(states, states), { numRuns: 200, seed: 3 })
             .find(([one, other]) => one.mappings.length > 3 && other.mappings.length > 3) ?? [EMPTY_STATE, EMPTY_STATE];
-    const lines = changeText(before, after).split("\n");
+    const lines = transaction(elementChanges(natElements(before), natElements(after))).split("\n");
     const at = lines.findIndex(line => line.startsWith("delete element"));
     // Somebody else has taken this element out already.
     const [, line = ""] = /^delete (element .*)$/.exec(lines[at] ?? "") ?? [];

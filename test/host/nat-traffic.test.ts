@@ -5,7 +5,6 @@ import { planLoadSaved } from "../../src/actions/nat-drift.ts";
 import { planEnableMappings, planMapAddress, planNatSettings, planRemoveMappings } from "../../src/actions/map-address.ts";
 import { parseLimits } from "../../src/model/nat-limits.ts";
 import { agreement, currentState, natReading } from "../../src/model/nat-reading.ts";
-import { changeText } from "../../src/model/nat-change.ts";
 import type { Mapping, NatState } from "../../src/model/nat.ts";
 import type { Snapshot } from "../../src/model/snapshot.ts";
 import { startHost, until, type TestHost } from "../lab/host.ts";
@@ -13,7 +12,7 @@ import { far } from "../lab/internet.ts";
 import { eachRelease } from "../lab/releases.ts";
 import { everything, hostFiles } from "./host-files.ts";
 import {
-    Page, ask, burst, emulate, endPrograms, hold, hostPlace, internetPlace, pings, runIn, sendBack, serve, type Place,
+    Page, ask, burst, changeOf, emulate, endPrograms, hold, hostPlace, internetPlace, pings, runIn, sendBack, serve, type Place,
 } from "./nat-lab.ts";
 
 const PORT = 7000;
@@ -75,7 +74,7 @@ await eachRelease(release => {
         await page.change(snapshot => planEnableMappings(snapshot, ["2001:db8:0:1::10"], false));
         expect(await ask(internet, "tcp", "2001:db8:0:1::10", PORT)).toBeNull();
         await page.change(snapshot => planRemoveMappings(snapshot, ["2001:db8:0:1::10", "2001:db8:0:1::11"]));
-        expect(await host.sh("ip -6 neigh show proxy; ip -6 route show table local proto 107")).toBe("");
+        expect(await host.sh("ip -6 neigh show proxy; ip -6 route show proto 107")).toBe("");
     });
 
     test("a prefix: every address of it leads to its counterpart, and back", async () => {
@@ -149,9 +148,9 @@ await eachRelease(release => {
             await until("the unit to have finished", async () => (await host.attempt(["systemctl", "is-active", "kvm-tap-nat"])).status === 0);
             expect({ script, from: await ask(internet, "tcp", "203.0.113.10", PORT) }).toEqual({ script, from: "203.0.113.254" });
         }
-        expect(await host.sh("systemctl stop nftables; nft list tables")).toBe("");
+        expect(await host.sh("systemctl stop nftables; nft list tables")).toBe("table inet kvm_tap\n");
         await host.sh("systemctl start nftables");
-        await until("the table", async () => (await host.sh("nft list tables")).includes("kvm_tap"));
+        expect(await ask(internet, "tcp", "203.0.113.10", PORT)).toBe("203.0.113.254");
     });
 
     test("a table lost to flush ruleset is noticed within a second and comes back by one plan", async () => {
@@ -161,6 +160,7 @@ await eachRelease(release => {
         await page.readUntil("the loss to be noticed", snapshot => agreementIn(snapshot) === "lost");
         expect(Date.now() - began).toBeLessThan(1000);
         await page.change(planLoadSaved);
+        await page.readUntil("both to agree", snapshot => agreementIn(snapshot) === "agree");
         expect(await ask(internet, "tcp", "203.0.113.10", PORT)).toBe("203.0.113.254");
     });
 
@@ -175,26 +175,47 @@ await eachRelease(release => {
         let now = before;
         for (let index = 0; index < 60; index++) {
             const next = { ...before, mappings: [...before.mappings, other(index)] };
-            await host.run(["/usr/lib/kvm-tap/kvm-tap-nat", "apply"], changeText(now, next));
+            await host.run(["/usr/lib/kvm-tap/kvm-tap-nat", "apply"], changeOf(now, next));
             now = next;
         }
         expect(await datagrams.answered()).toBe(1000);
         expect(transfer.state()).toBe("open");
-        await host.run(["/usr/lib/kvm-tap/kvm-tap-nat", "apply"], changeText(now, before));
+        await host.run(["/usr/lib/kvm-tap/kvm-tap-nat", "apply"], changeOf(now, before));
         await page.readUntil("both to agree", snapshot => agreementIn(snapshot) === "agree");
     });
 
-    test("an address that the host gets itself is neither added nor taken away as a local route", async () => {
-        await host.sh("ip address add 203.0.113.10/32 dev eth0; /usr/lib/kvm-tap/kvm-tap-nat routes");
-        expect(await host.sh("ip route show table local proto 107")).toBe("");
-        await host.sh("ip address del 203.0.113.10/32 dev eth0; /usr/lib/kvm-tap/kvm-tap-nat routes");
-        expect(await host.sh("ip route show table local proto 107")).toMatch(/^local 203\.0\.113\.10 dev lo/);
+    test("an address that the host gets itself is the host's: not held, not answered for by proxy, and held again when it goes", async () => {
+        const held = () => host.sh("ip route show proto 107; ip neigh show proxy");
+        await page.change(snapshot => planEnableMappings(snapshot, ["203.0.113.10"], false));
+        await host.sh("ip address add 203.0.113.10/32 dev eth0");
+        await until("the route to go", async () => await held() === "");
+        expect(await pings(internet, "203.0.113.10")).toBe(true);
+        await host.sh("ip address del 203.0.113.10/32 dev eth0");
+        await until("the route to come back", async () => /^203\.0\.113\.10 dev kvm-tap-hold/.test(await held()));
+        expect(await pings(internet, "203.0.113.10")).toBe(false);
+        await page.change(snapshot => planEnableMappings(snapshot, ["203.0.113.10"], true));
+    });
+
+    test("an uplink that goes down and up again: its neighbours are answered as before, without anybody's doing", async () => {
+        await page.change(snapshot => planMapAddress(snapshot, { public: "2001:db8:0:1::10", guest: "fd00::2" }));
+        const proxies = () => host.sh("ip neigh show proxy; ip -6 neigh show proxy");
+        const before = await proxies();
+        expect(before).toContain("203.0.113.10 dev eth0");
+        await host.sh("ip link set eth0 down; ip link set eth0 up; ip -6 address add 2001:db8:0:1::1/64 dev eth0 nodad; ip route add default via 203.0.113.254");
+        await until("the proxies", async () => await proxies() === before);
+        await host.internet.sh("ip neigh flush dev br0");
+        for (const address of ["203.0.113.10", "2001:db8:0:1::10"])
+            await until(`an answer of ${address}`, async () => await ask(internet, "tcp", address, PORT) !== null);
+        await page.change(snapshot => planRemoveMappings(snapshot, ["2001:db8:0:1::10"]));
     });
 
     test("another owner of the address is found before it is claimed", async () => {
-        await host.internet.sh("ip address add 203.0.113.77/32 dev br0");
+        await host.internet.sh("ip address add 203.0.113.77/32 dev br0; ip link add other type veth peer name away; ip link set other up; "
+            + "ip route add 203.0.113.79 dev other; ip neigh add proxy 203.0.113.79 dev br0");
         expect(await host.attempt(["/usr/lib/kvm-tap/kvm-tap-nat", "probe", "eth0", "203.0.113.77"])).toMatchObject({ status: 1, stderr: "" });
         expect(await host.attempt(["/usr/lib/kvm-tap/kvm-tap-nat", "probe", "eth0", "203.0.113.78"])).toMatchObject({ status: 0 });
+        // Another host of ours: a proxy does not answer a question in nobody's name.
+        expect(await host.attempt(["/usr/lib/kvm-tap/kvm-tap-nat", "probe", "eth0", "203.0.113.79"])).toMatchObject({ status: 1, stderr: "" });
         expect(await host.attempt(["/usr/lib/kvm-tap/kvm-tap-nat", "probe", "eth0", "2001:db8:0:1::fe"])).toMatchObject({ status: 1 });
         expect(await host.attempt(["/usr/lib/kvm-tap/kvm-tap-nat", "probe", "eth0", "2001:db8:0:1::77"])).toMatchObject({ status: 0 });
     });

@@ -51,19 +51,24 @@ await eachRelease(release => {
         expect(await pings(charon, far.address)).toBe(true);
     });
 
-    test("a local route that somebody removed: the page says who does not answer, and has the cure", async () => {
+    test("a route that somebody removed comes back by itself; without the watch the page says who does not answer, and has the cure", async () => {
         const says = async () => {
             const snapshot = await page.read();
             const reading = natReading(snapshot);
             const state = reading.state === "read" ? reading.value.running?.state : undefined;
             return unheld(snapshot, state?.mappings ?? []);
         };
+        const remove = () => host.run(["ip", "route", "del", "203.0.113.10", "dev", "kvm-tap-hold"]);
         expect(await says()).toEqual([]);
-        await host.run(["ip", "route", "del", "local", "203.0.113.10", "table", "local"]);
+        await remove();
+        await until("the route to come back", async () => await host.sh("ip route show dev kvm-tap-hold") !== "");
+        await host.run(["systemctl", "stop", "kvm-tap-nat-watch"]);
+        await remove();
         await until("that it is missed", async () => (await says()).length > 0, 3);
         expect(await says()).toEqual(["203.0.113.10"]);
         await page.change(planHold);
         expect(await says()).toEqual([]);
+        await host.run(["systemctl", "start", "kvm-tap-nat-watch"]);
         expect(await ask(internet, "tcp", "203.0.113.10", PORT)).toBe("203.0.113.254");
     });
 
@@ -115,9 +120,13 @@ await eachRelease(release => {
         const { undo } = await page.change(snapshot => planRemoveMappings(snapshot, ["203.0.113.11"]));
         expect((await page.read()).natTable).toEqual({ state: "read", value: null });
         expect(await host.sh("cd /etc; find kvm-tap sysctl.d -name '*kvm-tap*' -o -name 'nat*'")).toBe("kvm-tap\n");
-        expect(await host.sh("ip route show table local proto 107; ip -6 neigh show proxy")).toBe("");
+        const left = () => host.sh("ip route show proto 107; ip neigh show proxy; ip -6 neigh show proxy; tc filter show dev eth0 egress; "
+            + "tc qdisc show dev eth0 | grep clsact || :; ls -d /sys/class/net/kvm-tap-hold 2> /dev/null || :; cat /proc/sys/net/ipv4/ip_forward");
+        expect(await left()).toBe("0\n");
         expect((await host.attempt(["systemctl", "is-enabled", "kvm-tap-nat.service"])).stdout.trim()).toBe("disabled");
+        await until("the units to end", async () => await host.sh("systemctl is-active kvm-tap-nat kvm-tap-nat-watch || :") === "inactive\ninactive\n");
         expect(undo && await page.execute(undo)).toMatchObject({ state: "done", holds: true });
+        await page.confirm();
         expect(await ask(internet, "tcp", "203.0.113.11", PORT)).toBe("203.0.113.254");
         expect((await host.attempt(["systemctl", "is-enabled", "kvm-tap-nat.service"])).stdout.trim()).toBe("enabled");
     });

@@ -3,11 +3,11 @@
 # Installs what this machine lacks, with apt-get: setup-machine.sh [checks] [packages]
 # Quick when nothing is missing. The machine's own services, network and firewall are left as they are.
 set -eu
-packages="git ca-certificates mmdebstrap debian-archive-keyring systemd-container iproute2 cpio util-linux procps"
+packages="python3 git ca-certificates mmdebstrap debian-archive-keyring systemd-container iproute2 cpio util-linux procps"
 for group; do
     case $group in
     checks)
-        packages="$packages chromium fonts-noto-core shellcheck nftables curl"
+        packages="$packages chromium fonts-noto-core shellcheck mypy nftables curl"
         command -v busybox > /dev/null || packages="$packages busybox"
         ;;
     packages) packages="$packages build-essential dpkg-dev debhelper lintian rpm rpmlint appstream xz-utils" ;;

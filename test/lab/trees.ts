@@ -23,7 +23,7 @@ export const top = (function up(directory: string): string {
 const everywhere = [
     "systemd", "systemd-sysv", "dbus", "sudo", "passwd", "login", "procps", "curl", "iproute2", "nftables", "conntrack", "tcpdump",
     "iputils-ping", "iputils-arping", "cockpit-ws", "cockpit-bridge", "cockpit-system", "libvirt-daemon-system", "libvirt-clients",
-    "qemu-system-x86",
+    "qemu-system-x86", "python3",
 ];
 const only: Record<Release, readonly string[]> = {
     bookworm: ["policykit-1"],

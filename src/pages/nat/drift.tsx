@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Uplinks, and whether the running table, its file and its unit agree; both ways out where they do not.
 import { useState } from "react";
-import { planHold, planLoadSaved, planSaveRunning } from "../../actions/nat-drift.ts";
+import { planHold, planLoadSaved, planSaveRunning, planUpdateRules } from "../../actions/nat-drift.ts";
 import { NAT_FILE } from "../../model/nat-file.ts";
 import { unheld } from "../../model/nat-held.ts";
 import { agreement, drift, driftLine, type NatReading } from "../../model/nat-reading.ts";
@@ -78,6 +78,15 @@ function Drift({ reading }: { reading: NatReading }) {
     case "none":
     case "agree":
         return null;
+    case "outdated":
+        return (
+            <CureNotice
+                shown variant="warning" plan={planUpdateRules} dialogTitle={_("Update the rules of the NAT table")}
+                title={_("The rules of the NAT table are of an older version")}
+            >
+                {_("The mappings work as before. The newer rules also keep neighbours on the uplinks from getting past the limits of mappings.")}
+            </CureNotice>
+        );
     case "lost":
         return (
             <Alert

@@ -3,13 +3,13 @@ import {
     planChangeMapping, planEnableMappings, planImport, planMapAddress, planMapAddresses, planNatSettings, planRemoveMappings,
     type MappingWish,
 } from "../../../src/actions/map-address.ts";
-import { inEnglish } from "../../../src/model/message.ts";
+import { inEnglish, msg } from "../../../src/model/message.ts";
 import { natFile } from "../../../src/model/nat-file.ts";
 import { importText } from "../../../src/model/nat-transfer.ts";
 import type { NatState } from "../../../src/model/nat.ts";
 import { natElements } from "../../../src/model/nat.ts";
 import { CHAIN_RULES, SETS } from "../../../src/model/nat-frame.ts";
-import type { Planned } from "../../../src/model/plan.ts";
+import type { Planned, Step } from "../../../src/model/plan.ts";
 import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
 import type { Link, Route } from "../../../src/model/tap.ts";
 
@@ -86,9 +86,29 @@ function plan(planned: Planned) {
     return planned.plan;
 }
 
-function inputs(planned: Planned): string[] {
-    return plan(planned).steps.flatMap(({ does }) => does.type === "command" && does.argv[1] === "apply" ? [does.input ?? ""] : []);
+/** What kvm-tap-nat is told. */
+interface Told {
+    nft: string[];
+    save: { mappings: string[] | null; sysctl: string[] | null };
+    end: { public: string; guest: string }[];
+    announce: string[];
 }
+
+function told(command: Step["does"] | undefined): Told {
+    expect(command).toMatchObject({ type: "command", argv: ["/usr/lib/kvm-tap/kvm-tap-nat", "arm", "15"] });
+    return JSON.parse(command?.type === "command" ? command.input ?? "" : "") as Told;
+}
+
+/** Every change is armed: one step, which the host takes back unless it is confirmed. */
+function armed(planned: Planned): Told {
+    const { confirm, steps } = plan(planned);
+    expect(confirm).toEqual({ seconds: 15 });
+    const arm = steps.at(-1);
+    expect(arm?.undo).toMatchObject({ argv: ["/usr/lib/kvm-tap/kvm-tap-nat", "revert"] });
+    return told(arm?.does);
+}
+
+const lines = (text: string) => text.trimEnd().split("\n");
 
 describe("conflicts, each as a sentence at its field", () => {
     const own = "203.0.113.1 is this host's own address on eth0. Everything sent to the host there would go to the guest instead.";
@@ -140,65 +160,103 @@ describe("conflicts, each as a sentence at its field", () => {
         const wish = { public: "203.0.113.20", guest: "10.0.0.3" };
         expect(sentences(planMapAddress({ ...host(one), natTable: { state: "reading" } }, wish)))
                 .toEqual([["", "The host's NAT table has not been read yet."]]);
+        for (const part of ["links", "addresses", "routes"] as const) {
+            expect(sentences(planMapAddress({ ...host(one), [part]: { state: "reading" } }, wish)))
+                    .toEqual([["", "The host's links, addresses and routes have not been read yet."]]);
+        }
+        expect(sentences(planMapAddress({ ...host(one), addresses: { state: "failed", says: msg("ip is not installed."), words: "" } }, wish)))
+                .toEqual([["", "ip is not installed."]]);
         expect(sentences(planMapAddress(host(one, natFile({ ...one, mappings: [] })), wish)))
                 .toEqual([["", "The running table and /etc/kvm-tap/nat.nft differ. Settle the difference first."]]);
     });
 });
 
 describe("plans", () => {
-    test("the first mapping: file, unit, forwarding; uplink and anti-spoofing chosen", () => {
-        const { steps } = plan(planMapAddress(host(), { public: "203.0.113.10", guest: "10.0.0.2", description: "charon" }));
-        expect(steps.map(({ does }) => does.type === "file" ? does.path : does.argv.join(" "))).toEqual([
-            "nft -c -f -", "/etc/sysctl.d/60-kvm-tap.conf", "/usr/lib/kvm-tap/kvm-tap-nat forward eth0", "/etc/kvm-tap/nat.nft",
-            "systemctl enable kvm-tap-nat.service kvm-tap-nat-announce.service", "systemctl reload-or-restart kvm-tap-nat.service",
-            "/usr/lib/kvm-tap/kvm-tap-nat apply",
-        ]);
-        expect(steps[3]?.does).toEqual({ type: "file", path: "/etc/kvm-tap/nat.nft", content: natFile(one) });
+    test("the first mapping: the whole file, checked and armed; uplink and anti-spoofing chosen", () => {
+        const planned = planMapAddress(host(), { public: "203.0.113.10", guest: "10.0.0.2", description: "charon" });
+        expect(plan(planned).steps.map(({ does }) => does.type === "file" ? does.path : does.argv.join(" ")))
+                .toEqual(["nft -c -f -", "/usr/lib/kvm-tap/kvm-tap-nat arm 15"]);
+        expect(armed(planned)).toEqual({
+            version: 1, nft: lines(natFile(one)), save: { mappings: lines(natFile(one)), sysctl: null },
+            end: [{ public: "203.0.113.10", guest: "10.0.0.2" }], announce: ["203.0.113.10"],
+        });
     });
 
-    test("one more: its own elements in one transaction, then the file", () => {
-        expect(inputs(planMapAddress(host(one), { public: "203.0.113.11", guest: "10.0.0.3", guard: false }))).toEqual([
-            `add element inet kvm_tap taps { "styx0" }
-add element inet kvm_tap public4 { 203.0.113.11 : 10.0.0.3 }
-add element inet kvm_tap guest4 { 10.0.0.3 : 203.0.113.11 }
-add element inet kvm_tap owned4 { 203.0.113.11 }
-# cut added 203.0.113.11 10.0.0.3
-# announce 203.0.113.11
-`]);
+    test("one more: its own elements in one transaction, and the way back", () => {
+        const planned = planMapAddress(host(one), { public: "203.0.113.11", guest: "10.0.0.3", guard: false });
+        const wanted = [
+            "taps { \"styx0\" }", "public4 { 203.0.113.11 : 10.0.0.3 }", "guest4 { 10.0.0.3 : 203.0.113.11 }", "owned4 { 203.0.113.11 }",
+        ].map(element => `element inet kvm_tap ${element}`);
+        const change = armed(planned);
+        expect(change).toMatchObject({
+            nft: wanted.map(element => `add ${element}`), end: [{ public: "203.0.113.11", guest: "10.0.0.3" }], announce: ["203.0.113.11"],
+        });
+        expect(change.save.mappings).toContain(wanted.slice(1).map(element => `add ${element}`).join("; "));
+        expect(told(plan(planned).steps.at(-1)?.back)).toMatchObject({
+            nft: wanted.map(element => `delete ${element}`), save: { mappings: lines(natFile(one)), sysctl: null }, announce: [],
+        });
     });
 
-    test("the host's own address: armed, no file before the confirmation, no local route of ours", () => {
-        const { confirm, steps } = plan(planMapAddress(host(one), { public: "203.0.113.1", guest: "10.0.0.3", acceptOwnAddress: true }));
-        const arm = steps.at(-1)?.does;
-        expect(confirm).toEqual({ seconds: 15 });
-        expect(steps.filter(({ does }) => does.type === "file" && does.path.endsWith("nat.nft"))).toEqual([]);
-        expect(arm?.type === "command" && arm.argv).toEqual(["/usr/lib/kvm-tap/kvm-tap-nat", "arm", "15"]);
-        expect(arm?.type === "command" && arm.input).not.toContain("owned4 { 203.0.113.1 }\n# cut");
-        expect(arm?.type === "command" && arm.input).toContain("# cut own 203.0.113.1 10.0.0.3\n# file\n");
+    test("nat.nft must be as it was read when it is armed", () => {
+        const step = plan(planMapAddress(host(one), { public: "203.0.113.11", guest: "10.0.0.3" })).steps.at(-1);
+        expect(step?.expects).toEqual({ type: "file", path: "/etc/kvm-tap/nat.nft", content: natFile(one) });
+    });
+
+    test("the host's own address: the host does not hold it, and what that means is said", () => {
+        const planned = planMapAddress(host(one), { public: "203.0.113.1", guest: "10.0.0.3", acceptOwnAddress: true });
+        const change = armed(planned);
+        expect(change.nft).toContain("add element inet kvm_tap public4 { 203.0.113.1 : 10.0.0.3 }");
+        expect(change.nft.join("\n")).not.toContain("owned4");
+        expect(change.announce).toEqual([]);
+        expect(plan(planned).notes?.map(inEnglish)).toContain("While the NAT table is away (somebody flushed it, its service is stopped), "
+            + "the host itself answers at 203.0.113.1, and sessions of the guest break.");
     });
 
     test("the last removal takes everything, others leave the rest", () => {
-        const last = plan(planRemoveMappings(host(one), ["203.0.113.10"]));
-        expect(last.steps.map(({ does }) => does.type === "file" ? [does.path, does.content] : does.argv.slice(0, 3).join(" "))).toEqual([
-            "/usr/lib/kvm-tap/kvm-tap-nat apply", "systemctl disable --now", "/usr/lib/kvm-tap/kvm-tap-nat unload", ["/etc/kvm-tap/nat.nft", null],
-        ]);
+        const planned = planRemoveMappings(host(one), ["203.0.113.10"]);
+        expect(plan(planned).steps).toHaveLength(1);
+        expect(armed(planned)).toMatchObject({
+            nft: ["table inet kvm_tap", "delete table inet kvm_tap"], save: { mappings: null, sysctl: null },
+            end: [{ public: "203.0.113.10", guest: "10.0.0.2" }],
+        });
+        expect(told(plan(planned).steps.at(-1)?.back)).toMatchObject({ nft: lines(natFile(one)), save: { mappings: lines(natFile(one)) } });
         expect(sentences(planRemoveMappings(host(one), ["203.0.113.99"]))).toEqual([["", "203.0.113.99 is not mapped any more."]]);
     });
 
     test("disabling moves the element to the map that no rule uses, and back", () => {
-        expect(inputs(planEnableMappings(host(one), ["203.0.113.10"], false))[0]).toBe(
-            `delete element inet kvm_tap public4 { 203.0.113.10 : 10.0.0.2 }
-delete element inet kvm_tap guest4 { 10.0.0.2 : 203.0.113.10 }
-add element inet kvm_tap disabled4 { 203.0.113.10 comment "charon" : 10.0.0.2 }
-# cut claimed 203.0.113.10 10.0.0.2
-`);
+        expect(armed(planEnableMappings(host(one), ["203.0.113.10"], false))).toMatchObject({
+            nft: [
+                "delete element inet kvm_tap public4 { 203.0.113.10 : 10.0.0.2 }",
+                "delete element inet kvm_tap guest4 { 10.0.0.2 : 203.0.113.10 }",
+                "add element inet kvm_tap disabled4 { 203.0.113.10 comment \"charon\" : 10.0.0.2 }",
+            ],
+            end: [{ public: "203.0.113.10", guest: "10.0.0.2" }],
+        });
     });
 
-    test("changing to another public address is one plan; with the same one nothing has to be cut", () => {
-        expect(inputs(planChangeMapping(host(one), "203.0.113.10", { public: "203.0.113.12", guest: "10.0.0.2" }))[0])
-                .toContain("# cut claimed 203.0.113.10 10.0.0.2\n# cut added 203.0.113.12 10.0.0.2\n# announce 203.0.113.12\n");
-        expect(inputs(planChangeMapping(host(one), "203.0.113.10", { public: "203.0.113.10", guest: "10.0.0.2", description: "x" }))[0])
-                .not.toContain("# cut");
+    test("changing to another public address is one plan; with the same one no connection has to end", () => {
+        const moved = armed(planChangeMapping(host(one), "203.0.113.10", { public: "203.0.113.12", guest: "10.0.0.2" }));
+        expect(moved.end).toEqual([{ public: "203.0.113.10", guest: "10.0.0.2" }, { public: "203.0.113.12", guest: "10.0.0.2" }]);
+        expect(moved.announce).toEqual(["203.0.113.12"]);
+        expect(armed(planChangeMapping(host(one), "203.0.113.10", { public: "203.0.113.10", guest: "10.0.0.2", description: "x" })).end).toEqual([]);
+    });
+
+    test("a host that got a mapped address itself: not enabled, and no more held when disabled", () => {
+        const given = { ...host({ ...one, mappings: one.mappings.map(mapping => ({ ...mapping, enabled: false })) }) };
+        const addresses = read(new Map([["eth0", [{ family: "inet" as const, address: "203.0.113.10", prefix: 24, scope: "global" }]]]));
+        expect(sentences(planEnableMappings({ ...given, addresses }, ["203.0.113.10"], true))).toEqual([
+            ["", "203.0.113.10 is this host's own address on eth0. Everything sent to the host there would go to the guest instead."]]);
+        expect(armed(planEnableMappings({ ...host(one), addresses }, ["203.0.113.10"], false)).nft)
+                .toContain("delete element inet kvm_tap owned4 { 203.0.113.10 }");
+    });
+
+    test("IPv6 forwarding takes no default route that routers advertise, at no boot either", () => {
+        const advertised = { ...route("default", "eth1", "fe80::1"), family: "inet6" as const, protocol: "ra" };
+        const on = host(one);
+        const routes = on.routes.state === "read" ? read([...on.routes.value, advertised]) : on.routes;
+        const settings = (wish: MappingWish) => armed(planMapAddress({ ...on, routes }, wish)).save.sysctl;
+        expect(settings({ public: "2001:db8:0:1::10", guest: "fd00::2" })).toContain("net/ipv6/conf/eth1/accept_ra = 2");
+        expect(settings({ public: "203.0.113.11", guest: "10.0.0.3" })).toBeNull();
     });
 
     test("several at once: all or none, each conflict among them named", () => {

@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { inEnglish } from "../../../src/model/message.ts";
 import type { Mapping, NatState } from "../../../src/model/nat.ts";
-import { EMPTY_STATE, descriptionProblem, natElements, normalPorts, normalState, readState } from "../../../src/model/nat.ts";
+import { descriptionProblem, natElements, normalPorts, normalState, readState } from "../../../src/model/nat.ts";
 import { parsePrefix } from "../../../src/model/nat-address.ts";
-import { changeText, cuts, elementChanges, transaction } from "../../../src/model/nat-change.ts";
+import { announcements, elementChanges, endings, transaction } from "../../../src/model/nat-change.ts";
 import { hasFrame, natFile, readNatFile } from "../../../src/model/nat-file.ts";
 import { CHAIN_RULES, FRAME, SETS } from "../../../src/model/nat-frame.ts";
 import { readNatTable } from "../../../src/model/nat-table.ts";
@@ -43,7 +43,8 @@ describe("round trips", () => {
 
     test("the difference of a state to itself is empty", () => {
         fc.assert(fc.property(states, state => {
-            expect(changeText(state, state)).toBe("");
+            expect(elementChanges(natElements(state), natElements(state))).toEqual({ remove: [], add: [] });
+            expect([...endings(state, state), ...announcements(state, state)]).toEqual([]);
         }));
     });
 });
@@ -121,15 +122,15 @@ describe("reading elements", () => {
 describe("changes", () => {
     test("one mapping more touches its own three elements", () => {
         const two = { ...one, mappings: [...one.mappings, { ...charon, public: prefix("203.0.113.11"), guest: prefix("10.0.0.3") }] };
-        expect(changeText(one, two)).toBe(`add element inet kvm_tap public4 { 203.0.113.11 comment "charon" : 10.0.0.3 }
+        expect(transaction(elementChanges(natElements(one), natElements(two)))).toBe(`add element inet kvm_tap public4 { 203.0.113.11 comment "charon" : 10.0.0.3 }
 add element inet kvm_tap guest4 { 10.0.0.3 : 203.0.113.11 }
 add element inet kvm_tap owned4 { 203.0.113.11 }
-# cut added 203.0.113.11 10.0.0.3
-# announce 203.0.113.11
 `);
+        expect(endings(one, two)).toEqual([{ public: "203.0.113.11", guest: "10.0.0.3" }]);
+        expect(announcements(one, two)).toEqual(["203.0.113.11"]);
     });
 
-    test("a changed guest address is deletion and addition of the same key, and cuts both", () => {
+    test("a changed guest address is deletion and addition of the same key, and connections to both end", () => {
         const moved = { ...one, mappings: [{ ...charon, guest: prefix("10.0.0.9") }] };
         expect(transaction(elementChanges(natElements(one), natElements(moved)))).toBe(
             `delete element inet kvm_tap public4 { 203.0.113.10 : 10.0.0.2 }
@@ -137,23 +138,16 @@ delete element inet kvm_tap guest4 { 10.0.0.2 : 203.0.113.10 }
 add element inet kvm_tap public4 { 203.0.113.10 comment "charon" : 10.0.0.9 }
 add element inet kvm_tap guest4 { 10.0.0.9 : 203.0.113.10 }
 `);
-        expect(cuts(one, moved)).toEqual([
-            { kind: "claimed", public: "203.0.113.10", guest: "10.0.0.2" }, { kind: "added", public: "203.0.113.10", guest: "10.0.0.9" },
-        ]);
+        expect(endings(one, moved)).toEqual([{ public: "203.0.113.10", guest: "10.0.0.2" }, { public: "203.0.113.10", guest: "10.0.0.9" }]);
     });
 
     test.each<[string, Partial<Mapping>, number]>([
         ["a description", { description: "other" }, 0],
         ["logging", { log: true }, 0],
-        ["limits", { limits: { protocols: ["icmp"], ports: [] } }, 2],
+        ["limits", { limits: { protocols: ["icmp"], ports: [] } }, 1],
         ["switching off", { enabled: false }, 1],
-    ])("%s: connections cut as needed", (_what, change, count) => {
-        expect(cuts(one, { ...one, mappings: [{ ...charon, ...change }] })).toHaveLength(count);
-    });
-
-    test("sessions of the host itself are told apart when its own address is mapped", () => {
-        const own = { ...charon, claimed: false };
-        expect(cuts(EMPTY_STATE, { ...EMPTY_STATE, mappings: [own] })).toEqual([{ kind: "own", public: "203.0.113.10", guest: "10.0.0.2" }]);
+    ])("%s: connections end as needed", (_what, change, count) => {
+        expect(endings(one, { ...one, mappings: [{ ...charon, ...change }] })).toHaveLength(count);
     });
 });
 

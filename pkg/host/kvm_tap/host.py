@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The host: its commands, files, kernel settings and journal."""
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import tempfile
+from typing import Any, Dict, List, Optional, Sequence
+
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/dev/null"}
+
+# Names that can stand in a path, a command and a rule without being taken for anything else (src/model/names.ts has the same).
+SAFE_NAME = re.compile(r"(?!\.{1,2}$|(?:all|default)$)[A-Za-z0-9_.][A-Za-z0-9_.-]{0,14}")
+
+
+class Failure(Exception):
+    """What could not be done, as a sentence for people."""
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a link of this name may be named to a command or in a path."""
+    return SAFE_NAME.fullmatch(name) is not None
+
+
+def run(argv: Sequence[str], text: str = "") -> str:
+    """Runs a command with `text` on its standard input and returns what it printed. Raises Failure with its own words."""
+    try:
+        done = subprocess.run(argv, input=text, capture_output=True, text=True, errors="replace", env=ENVIRONMENT, check=False)
+    except OSError as error:
+        raise Failure(f"{argv[0]}: {error.strerror}") from error
+    if done.returncode != 0:
+        raise Failure(f"{argv[0]}: {done.stderr.strip() or 'exit status ' + str(done.returncode)}")
+    return done.stdout
+
+
+def succeeds(argv: Sequence[str]) -> bool:
+    """Whether a command ends with status 0."""
+    try:
+        run(argv)
+    except Failure:
+        return False
+    return True
+
+
+def listed(argv: Sequence[str]) -> List[Dict[str, Any]]:
+    """The objects that `ip -j …` prints. It prints nothing at all, or empty objects, where there is nothing to tell."""
+    found = json.loads(run(argv).strip() or "[]")
+    return [item for item in found if isinstance(item, dict) and item]
+
+
+def ip_batch(family: int, lines: Sequence[str]) -> List[str]:
+    """
+    Runs the lines as `ip -batch` of one family, each whatever became of those before: ip(8) cannot tell the family of
+    `route del local` from its address there. Returns a sentence for each line that failed.
+    """
+    if not lines:
+        return []
+    done = subprocess.run(["ip", f"-{family}", "-force", "-batch", "-"], input="".join(f"{line}\n" for line in lines),
+                          capture_output=True, text=True, errors="replace", env=ENVIRONMENT, check=False)
+    if done.returncode == 0:
+        return []
+    # What ip says of a line comes before "Command failed -:NUMBER" (lib/utils.c, do_batch).
+    found = re.findall(r"((?:.*\n)*?)Command failed -:(\d+)\n", done.stderr)
+    problems = [f"ip {lines[int(number) - 1]}: {' '.join(words.split())}" for words, number in found]
+    return problems or [f"ip: {done.stderr.strip()}"]
+
+
+# Files ------------------------------------------------------------------------------------------------------------------
+
+
+def read(path: str) -> Optional[str]:
+    """A file's text; None when there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def sync_directory(path: str) -> None:
+    """Makes the names in a directory durable: renamed files, links of enabled units."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace(path: str, content: Optional[str]) -> None:
+    """
+    Writes a file so that a power cut leaves the old text or the new one; removes it where `content` is None. A file that is there
+    keeps its mode, owner and label. Raises Failure; the old file is in its place then, and nothing else is left behind.
+    """
+    directory = os.path.dirname(path)
+    try:
+        if content is None:
+            if os.path.lexists(path):
+                os.unlink(path)
+                sync_directory(directory)
+            return
+        descriptor, temporary = tempfile.mkstemp(prefix=os.path.basename(path) + ".", dir=directory)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+                file.write(content)
+                file.flush()
+                keep_attributes(path, file.fileno())
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+        sync_directory(directory)
+    except OSError as error:
+        raise Failure(f"{path} could not be written: {error.strerror}") from error
+
+
+def keep_attributes(path: str, descriptor: int) -> None:
+    """Mode, owner and SELinux label of the file that this one replaces; without one, those of a new file of root's."""
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        os.fchmod(descriptor, 0o644)
+        return
+    os.fchmod(descriptor, there.st_mode & 0o7777)
+    os.fchown(descriptor, there.st_uid, there.st_gid)
+    try:
+        os.setxattr(descriptor, "security.selinux", os.getxattr(path, "security.selinux"))
+    except OSError:
+        pass  # no SELinux here
+
+
+# Kernel settings --------------------------------------------------------------------------------------------------------
+
+
+def setting_path(key: str) -> str:
+    """The file of a kernel setting. As in sysctl.d(5), the first separator decides: after a slash, dots are part of names."""
+    first = re.search(r"[./]", key)
+    if first is not None and first.group() == ".":
+        key = key.translate(str.maketrans("./", "/."))
+    if not key.startswith("net/") or ".." in key.split("/"):
+        raise Failure(f"{key} is no setting of the network")
+    return f"/proc/sys/{key}"
+
+
+def setting(key: str) -> Optional[str]:
+    """The value of a kernel setting; None where this kernel, or this link, has no such setting."""
+    try:
+        text = read(setting_path(key))
+    except OSError:
+        return None
+    return None if text is None else text.strip()
+
+
+def change_setting(key: str, value: str) -> None:
+    """Sets a kernel setting that has another value; one that is not there is left alone."""
+    if setting(key) in (None, value):
+        return
+    try:
+        with open(setting_path(key), "w", encoding="ascii") as file:
+            file.write(value)
+    except OSError as error:
+        raise Failure(f"{key} could not be set to {value}: {error.strerror}") from error
+
+
+# Journal ----------------------------------------------------------------------------------------------------------------
+
+
+def record(event: str, message: str, priority: int = 6) -> None:
+    """A line of the page's history (man systemd.journal-fields). A host without journald is no reason to fail."""
+    line = " ".join(message.split())
+    fields = f"MESSAGE={line}\nSYSLOG_IDENTIFIER=kvm-tap\nPRIORITY={priority}\nKVM_TAP_EVENT={event}\n"
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
+            journal.sendto(fields.encode(), "/run/systemd/journal/socket")
+    except OSError:
+        pass
