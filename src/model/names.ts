@@ -4,6 +4,22 @@ import { msg } from "./message.ts";
 import type { Message } from "./message.ts";
 
 /**
+ * Whether a device's name may become a file's or unit's name, a pattern, an element of a set, a word of a command or of a regular
+ * expression. The kernel (dev_valid_name) and libvirt take nearly anything: `en*`, which systemd-networkd reads as all of the host's
+ * links, `a"}`, `all`. Devices with other names than these are shown, and nothing is planned for them.
+ */
+export function isSafeName(name: string): boolean {
+    return /^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,14}$/.test(name) && !/^(\.{1,2}|all|default)$/.test(name);
+}
+
+/** Why nothing is planned for a device that has such a name already. */
+export function unsafeNameProblem(name: string): Message | undefined {
+    return isSafeName(name)
+        ? undefined
+        : msg("“$0” has a name that files, units and commands would take for something else: this page leaves it alone. Give the device another name first.", name);
+}
+
+/**
  * What is wrong with the name of a device that we are to make or to name in a definition. The kernel's dev_valid_name takes
  * more (any byte but `/`, `:` and white space), but such names need quoting everywhere.
  */
@@ -25,11 +41,6 @@ function reservedPrefixProblem(name: string): Message | undefined {
     return prefix === undefined
         ? undefined
         : msg("Names that begin with $0 belong to libvirt, which uses them for devices of its own. Choose another one.", prefix);
-}
-
-/** Whether a name can stand in a path, a unit, a command or a rule without being taken for anything else. */
-export function isSafeName(name: string): boolean {
-    return /^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,14}$/.test(name) && !/^(\.{1,2}|all|default)$/.test(name);
 }
 
 /** What is wrong with the MAC address of a network interface. */

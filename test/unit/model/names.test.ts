@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 import { inEnglish } from "../../../src/model/message.ts";
-import { deviceNameProblem, macProblem, randomMac } from "../../../src/model/names.ts";
+import { deviceNameProblem, isSafeName, macProblem, randomMac, unsafeNameProblem } from "../../../src/model/names.ts";
 
 const said = (problem: ReturnType<typeof macProblem>) => problem && inEnglish(problem);
 
@@ -14,6 +14,16 @@ test.each([
         expect(said(deviceNameProblem(name))).toMatch(expected);
     else
         expect(deviceNameProblem(name)).toBeUndefined();
+});
+
+test.each([
+    ["charon_pvnet1", true], ["a", true], [".hidden", true], ["eth0.4000", true], ["vnet0", true], ["exactly15bytes_", true], ["all1", true],
+    ["", false], [".", false], ["..", false], ["all", false], ["default", false], ["-h", false], ["sixteen_bytes_xx", false],
+    ["en*", false], ["e?h0", false], ["[a-z]0", false], ["!lo", false], ["a\"}#", false], ["x(", false], ["a b", false], ["a\nb", false], ["a\n", false],
+    ["a#b", false], ["a@b", false], ["a%i", false], ["a\\x2a", false], ["größe", false], ["a/b", false], ["a:b", false], ["$(id)", false],
+])("%j may be written into files and commands: %s", (name, expected) => {
+    expect(isSafeName(name)).toBe(expected);
+    expect(unsafeNameProblem(name) === undefined).toBe(expected);
 });
 
 test.each([
