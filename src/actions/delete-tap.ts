@@ -8,7 +8,9 @@ import { isTap } from "../model/tap.ts";
 import { deviceOfNetworkdPath, networkdPath } from "../model/networkd-file.ts";
 import { deviceOfPath, tapFilePath, writeTapFile } from "../model/tap-file.ts";
 import { guestsNaming, guestsRunningOn } from "../model/validate.ts";
-import { command, contentOf, fileSteps, isEnabled, letGoSteps, planned, runningSettings, systemctl, tapOf, unitOf, unreadProblems } from "./tap-steps.ts";
+import {
+    command, contentOf, deviceProblems, fileSteps, isEnabled, letGoSteps, planned, runningSettings, systemctl, tapOf, unitOf,
+} from "./tap-steps.ts";
 
 /**
  * A device deleted with all that we wrote down of it. Refused while a guest or another program uses it.
@@ -17,7 +19,7 @@ import { command, contentOf, fileSteps, isEnabled, letGoSteps, planned, runningS
 export function planDeleteTap(snapshot: Snapshot, name: string, along = false): Planned {
     const written = contentOf(snapshot, tapFilePath(name)) !== null || isEnabled(snapshot, name);
     return planned([
-        ...unreadProblems(snapshot), usedBy(snapshot, name),
+        ...deviceProblems(snapshot, name), usedBy(snapshot, name),
         written || tapOf(snapshot, name) ? undefined : { says: msg("There is no TAP device $0.", name) },
     ], () => ({
         title: msg("Delete the TAP device $0", name),

@@ -9,8 +9,8 @@ import { changeCommands, needsNewDevice, routeWords, takenOver, withoutDefaults,
 import { guestsRunningOn } from "../model/validate.ts";
 import { settingsFor, wishProblems, type TapWish } from "./make-tap.ts";
 import {
-    command, contentOf, fileOf, fileSteps, ipBatch, isEnabled, keepOffSteps, networkdRuns, planned, reloadNetworkd, runningSettings,
-    runsAs, systemctl, tapOf, unitOf, unreadProblems,
+    command, contentOf, deviceProblems, fileOf, fileSteps, ipBatch, isEnabled, keepOffSteps, networkdRuns, planned, reloadNetworkd,
+    runningSettings, runsAs, systemctl, tapOf, unitOf,
 } from "./tap-steps.ts";
 
 /** A device as the dialog for editing shows it at first: its file's words, else as it runs. Undefined: there is neither. */
@@ -27,7 +27,7 @@ export function planEditTap(snapshot: Snapshot, wish: TapWish): Planned {
     const after = keepingMode(settingsFor(wish), before);
     const renew = running !== undefined && needsNewDevice(running, withAccounts(after, running));
     const problems = [
-        ...unreadProblems(snapshot), ...wishProblems(snapshot, wish, name),
+        ...deviceProblems(snapshot, name), ...wishProblems(snapshot, wish, name),
         before ? undefined : { says: msg("$0 is neither there nor written down.", name) },
         renew ? inUse(snapshot, name) : undefined,
     ];
@@ -141,7 +141,7 @@ function bootSteps(snapshot: Snapshot, name: string, atBoot: boolean): Step[] {
 /** Made at boot, or not. */
 export function planAtBoot(snapshot: Snapshot, name: string, atBoot: boolean): Planned {
     return planned([
-        ...unreadProblems(snapshot),
+        ...deviceProblems(snapshot, name),
         fileOf(snapshot, name)?.makes ? undefined : { says: msg("$0 does not say how to make $1.", tapFilePath(name), name) },
     ], () => ({
         title: atBoot ? msg("Make $0 at every boot", name) : msg("Make $0 no longer at boot", name),
@@ -163,7 +163,7 @@ export function planSettings(
     const running = runningSettings(snapshot, name);
     const file = fileOf(snapshot, name);
     return planned([
-        ...unreadProblems(snapshot), running ? undefined : { says: msg("$0 is not there.", name) },
+        ...deviceProblems(snapshot, name), running ? undefined : { says: msg("$0 is not there.", name) },
     ], (): Plan => ({
         title,
         steps: [
@@ -196,7 +196,7 @@ function withForgotten(wished: TapSettings, running: TapSettings, file: TapSetti
 export function planBringBack(snapshot: Snapshot, name: string): Planned {
     const file = fileOf(snapshot, name);
     return planned([
-        ...unreadProblems(snapshot),
+        ...deviceProblems(snapshot, name),
         file?.makes ? undefined : { says: msg("$0 does not say how to make $1.", tapFilePath(name), name) },
         tapOf(snapshot, name) ? { says: msg("$0 is there already.", name) } : undefined,
     ], () => ({
@@ -215,7 +215,7 @@ export function planAdopt(snapshot: Snapshot, name: string, description?: string
     const running = runningSettings(snapshot, name);
     const device = tapOf(snapshot, name);
     return planned([
-        ...unreadProblems(snapshot),
+        ...deviceProblems(snapshot, name),
         running ? undefined : { says: msg("There is no TAP device $0.", name) },
         fileOf(snapshot, name) ? { says: msg("$0 describes it already.", tapFilePath(name)) } : undefined,
         device && !device.tun.persistent
@@ -253,7 +253,7 @@ export function planTakeOver(snapshot: Snapshot, name: string): Planned {
     const running = runningSettings(snapshot, name), file = fileOf(snapshot, name);
     const after = running && file && takenOver(file.settings, running);
     return planned([
-        ...unreadProblems(snapshot),
+        ...deviceProblems(snapshot, name),
         after ? undefined : { says: msg("$0 is not both there and written down.", name) },
     ], () => ({
         title: msg("Write down how $0 runs", name),
@@ -269,7 +269,7 @@ export function planApplyFile(snapshot: Snapshot, name: string): Planned {
     const after = file && running && withAccounts({ mtu: 1500, ...file.settings }, running);
     const renew = after && needsNewDevice(running, after);
     return planned([
-        ...unreadProblems(snapshot),
+        ...deviceProblems(snapshot, name),
         after ? undefined : { says: msg("$0 is not both there and written down.", name) },
         renew ? inUse(snapshot, name) : undefined,
     ], () => ({
@@ -287,7 +287,7 @@ export function planKeepOff(snapshot: Snapshot, name: string): Planned {
     const device = tapOf(snapshot, name);
     const steps = keepOffSteps(snapshot, [name]);
     return planned([
-        ...unreadProblems(snapshot), device ? undefined : { says: msg("$0 is not there.", name) },
+        ...deviceProblems(snapshot, name), device ? undefined : { says: msg("$0 is not there.", name) },
         networkdRuns(snapshot) ? undefined : { says: msg("systemd-networkd does not run.") },
     ], () => ({
         title: msg("Keep systemd-networkd off $0", name),

@@ -2,6 +2,7 @@
 // Several uplinks: which connections leave by which. Each uplink gets a number (its mark, rule and routing table), each mapping
 // the uplink whose network its public address is in, or the one that was chosen for it.
 import { msg } from "../model/message.ts";
+import { unsafeNameProblem } from "../model/names.ts";
 import type { Mapping, NatState, Way } from "../model/nat.ts";
 import { parseAddress, type Family, type Prefix } from "../model/nat-address.ts";
 import { MOST_WAYS } from "../model/nat-frame.ts";
@@ -88,6 +89,9 @@ export function withWay(snapshot: Snapshot, ways: readonly Way[], mapping: Mappi
 /** The state with these uplinks: with one there is nothing to choose, with several each mapping gets its own. */
 export function withUplinks(snapshot: Snapshot, before: NatState, uplinks: readonly string[], gateways: Gateways = {}):
 NatState | { problems: readonly Problem[] } {
+    const odd = uplinks.flatMap(uplink => unsafeNameProblem(uplink) ?? []);
+    if (odd.length > 0)
+        return { problems: odd.map(says => ({ field: "uplinks", says })) };
     if (uplinks.length > MOST_WAYS)
         return { problems: [{ field: "uplinks", says: msg("At most $0 uplinks can be told apart.", String(MOST_WAYS)) }] };
     const problems: Problem[] = [];

@@ -3,6 +3,7 @@
 import { formatPrefix, fromNumber, parseAddress, span, width, type Family } from "../model/nat-address.ts";
 import { hostAddresses } from "../model/nat-host.ts";
 import { msg } from "../model/message.ts";
+import { unsafeNameProblem } from "../model/names.ts";
 import type { Mapping } from "../model/nat.ts";
 import type { Problem } from "../model/plan.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
@@ -19,14 +20,15 @@ export function likelySender(snapshot: Snapshot, uplink: string, family: Family)
     return on ? fromNumber(family, span(on.network).last - 1n) : "";
 }
 
-/** What is wrong with what was typed. Fields: from, port. */
+/** What is wrong with what was typed, or with the uplink. Fields: from, port. */
 export function packetTestProblems(
-    snapshot: Snapshot, mapping: Mapping, { kind, from, port }: { kind: "ping" | "tcp" | "wait"; from: string; port: string },
+    snapshot: Snapshot, mapping: Mapping, { kind, from, port, uplink }: { kind: "ping" | "tcp" | "wait"; from: string; port: string; uplink: string },
 ): Problem[] {
     const sender = parseAddress(from);
-    const problems: Problem[] = [];
+    const odd = unsafeNameProblem(uplink);
+    const problems: Problem[] = odd ? [{ field: "from", says: odd }] : [];
     if (kind === "wait" && from.trim() === "")
-        return [];
+        return problems;
     if (sender?.family !== mapping.public.family)
         problems.push({ field: "from", says: msg("Type an IPv$0 address, that of whoever tries to reach the guest.", String(mapping.public.family)) });
     else if (hostAddresses(snapshot).some(({ address }) => address === sender.address))

@@ -9,6 +9,7 @@ import type { Subject } from "../model/glance.ts";
 import type { Interface } from "../model/guest.ts";
 import { editXml, withAttribute } from "../model/interface-xml.ts";
 import { behaviours } from "../model/libvirt-version.ts";
+import { isSafeName } from "../model/names.ts";
 import { msg } from "../model/message.ts";
 import type { Message } from "../model/message.ts";
 import type { Planned, Problem, Step } from "../model/plan.ts";
@@ -148,7 +149,7 @@ function interfaceProblem({ subject: { guest }, iface, name, link }: Aim): Probl
         return { says: msg("An interface of $0 is of type $1: only ethernet interfaces can say managed='no'.", guest.name, iface.type) };
     if (name === "")
         return { says: msg("An interface of $0 names no device. Choose one in its definition first.", guest.name) };
-    if (!/^[A-Za-z0-9_.][A-Za-z0-9_.-]*$/.test(name) || name.length > 15 || /^(\.{1,2}|all|default)$/.test(name))
+    if (!isSafeName(name))
         return { says: msg("$0 names the device “$1”: choose a name of at most 15 letters, digits and _ . - first.", guest.name, name) };
     if (link && !isTap(link) && link.kind !== "macvtap")
         return { says: msg("$0 is no TAP device, so $1 cannot use it. Choose another device first.", name, guest.name) };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Steps that the plans for TAP devices are made of.
 import { msg, type Message } from "../model/message.ts";
+import { named, unsafeNameProblem } from "../model/names.ts";
 import type { Command, Plan, Planned, Problem, Step } from "../model/plan.ts";
 import { networkdFile, networkdPath } from "../model/networkd-file.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
@@ -9,7 +10,7 @@ import { parseTapFile, tapFilePath, type TapFile } from "../model/tap-file.ts";
 import { driftOf, settingsOf, type TapSettings } from "../model/tap-settings.ts";
 
 export function unitOf(name: string): string {
-    return `kvm-tap@${name}.service`;
+    return named(name, `kvm-tap@${name}.service`);
 }
 
 export function command(argv: readonly string[], more: Omit<Command, "type" | "argv"> = {}): Command {
@@ -103,6 +104,12 @@ export function unreadProblems(snapshot: Snapshot): Problem[] {
     if (failed?.state === "failed")
         return [{ says: failed.says }];
     return parts.every(part => part.state === "read") ? [] : [{ says: msg("The host has not been read yet. Wait a moment.") }];
+}
+
+/** Why nothing can be planned for a device, whatever the plan: the host is not read, or the device's name cannot be written down. */
+export function deviceProblems(snapshot: Snapshot, name: string): Problem[] {
+    const says = unsafeNameProblem(name);
+    return [...unreadProblems(snapshot), ...says ? [{ says }] : []];
 }
 
 /** The plan, or the problems if there are any. */

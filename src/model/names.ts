@@ -19,6 +19,11 @@ export function unsafeNameProblem(name: string): Message | undefined {
         : msg("“$0” has a name that files, units and commands would take for something else: this page leaves it alone. Give the device another name first.", name);
 }
 
+/** A path or unit with a device's name in it; none for a name that is not safe, and so nothing to read, write or start. */
+export function named(name: string, text: string): string {
+    return isSafeName(name) ? text : "";
+}
+
 /**
  * What is wrong with the name of a device that we are to make or to name in a definition. The kernel's dev_valid_name takes
  * more (any byte but `/`, `:` and white space), but such names need quoting everywhere.

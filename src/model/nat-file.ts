@@ -17,9 +17,19 @@ const HEAD = `# SPDX-License-Identifier: CC0-1.0
 # with "systemctl reload-or-restart kvm-tap-nat".
 `;
 
+/** Whether a link's name can stand in nft's quotes, inside of which nothing can be escaped: what follows a quote would be commands. */
+export function isQuotable(name: string): boolean {
+    return !/["\n]/.test(name);
+}
+
 /** An ifname in quotes, since names such as "all" or "vlan" are keywords; addresses and ports as they are. */
 function keyText(set: string, key: string): string {
-    return NAME_SETS.has(set) ? key.replace(/^\S+/, "\"$&\"") : key;
+    if (!NAME_SETS.has(set))
+        return key;
+    const [name = "", ...rest] = key.split(" . ");
+    if (!isQuotable(name))
+        throw new Error(`${JSON.stringify(name)} is no name that nftables can be told`); // planners and readers refuse it before
+    return [`"${name}"`, ...rest].join(" . ");
 }
 
 /** One element as it stands between the braces. */

@@ -5,7 +5,8 @@ import { msg } from "./message.ts";
 import type { NatElements, Placed } from "./nat.ts";
 import { collect } from "./nat.ts";
 import { formatPrefix, parsePrefix } from "./nat-address.ts";
-import { CHAIN_RULES, FRAME_BEFORE, MARK_MAPS, SETS, TABLE_FAMILY, TABLE_NAME } from "./nat-frame.ts";
+import { isQuotable } from "./nat-file.ts";
+import { CHAIN_RULES, FRAME_BEFORE, MARK_MAPS, NAME_SETS, SETS, TABLE_FAMILY, TABLE_NAME } from "./nat-frame.ts";
 
 /** First packets of connections that an element translated, since it was loaded. */
 export interface Hits {
@@ -17,7 +18,7 @@ export interface NatTable {
     elements: NatElements;
     /** By set and key: `public4` counts incoming connections, `guest4` outgoing ones. */
     hits: ReadonlyMap<string, ReadonlyMap<string, Hits>>;
-    /** What differs from the frame of this version: missing sets or chains, more or fewer rules. */
+    /** What differs from the frame of this version: missing sets or chains, more or fewer rules, elements that cannot be written. */
     frame: readonly Message[];
     /** The frame is that of the version before: nobody changed it, and the next change brings this one's. */
     outdated: boolean;
@@ -93,11 +94,20 @@ function readElement(set: string, json: unknown): ReadElement | undefined {
     };
 }
 
-function readSet(json: Json, placed: Placed[], hits: Map<string, Map<string, Hits>>): void {
+/** Whether an element begins with a link's name that nft itself could not be told. */
+function isUnwritable({ set, key }: Placed): boolean {
+    return NAME_SETS.has(set) && !isQuotable(key);
+}
+
+/** What is found goes into `placed` and `hits`; answered is what cannot be. */
+function readSet(json: Json, placed: Placed[], hits: Map<string, Map<string, Hits>>): Message[] {
     const name = String(json["name"]);
+    const odd: Message[] = [];
     for (const item of arrayAt(json, "elem")) {
         const element = readElement(name, item);
-        if (!element)
+        if (element && isUnwritable(element.placed))
+            odd.push(msg("Set \"$0\" has an element $1, which cannot be written into a file: load the saved table again.", name, element.placed.key));
+        if (!element || isUnwritable(element.placed))
             continue;
         placed.push(element.placed);
         if (element.hits) {
@@ -105,6 +115,7 @@ function readSet(json: Json, placed: Placed[], hits: Map<string, Map<string, Hit
             hits.set(name, counts.set(element.placed.key, element.hits));
         }
     }
+    return odd;
 }
 
 function isFrameBefore(sets: ReadonlySet<string>, rules: ReadonlyMap<string, number>): boolean {
@@ -130,6 +141,7 @@ export function readNatTable(json: unknown): NatTable | undefined {
     const placed: Placed[] = [];
     const hits = new Map<string, Map<string, Hits>>();
     const sets = new Set<string>();
+    const odd: Message[] = [];
     const rules = new Map<string, number>();
     for (const item of items) {
         const set = objectAt(item, "set") ?? objectAt(item, "map");
@@ -137,7 +149,7 @@ export function readNatTable(json: unknown): NatTable | undefined {
         const rule = objectAt(item, "rule");
         if (mine(set)) {
             sets.add(String(set["name"]));
-            readSet(set, placed, hits);
+            odd.push(...readSet(set, placed, hits));
         } else if (mine(chain)) {
             rules.set(String(chain["name"]), rules.get(String(chain["name"])) ?? 0);
         } else if (mine(rule)) {
@@ -145,5 +157,5 @@ export function readNatTable(json: unknown): NatTable | undefined {
         }
     }
     const outdated = isFrameBefore(sets, rules);
-    return { elements: collect(placed), hits, frame: outdated ? [] : frameDifferences(sets, rules), outdated };
+    return { elements: collect(placed), hits, frame: [...odd, ...outdated ? [] : frameDifferences(sets, rules)], outdated };
 }

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // `/etc/sysctl.d/60-kvm-tap-NAME.conf`: kernel settings of one device, applied by its unit. Keys with slashes (sysctl.d(5)), so
 // that a dot in the device's name is no separator.
+import { named } from "./names.ts";
 
 /** Key, for example `net/ipv4/conf/charon0/rp_filter`, and value. */
 export type Sysctls = ReadonlyMap<string, string>;
 
 export function sysctlFilePath(name: string): string {
-    return `/etc/sysctl.d/60-kvm-tap-${name}.conf`;
+    return named(name, `/etc/sysctl.d/60-kvm-tap-${name}.conf`);
 }
 
 /** What a routed TAP device needs: its guest cannot send with a foreign source address, nor redirect or steer the host. */

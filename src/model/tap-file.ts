@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // `/etc/kvm-tap/NAME.tap`: an `ip -batch` text that describes one TAP device. Files written by hand are welcome: what we do not
 // understand stays where it is, and an edit changes only the lines that say something else afterwards.
+import { named } from "./names.ts";
 import { withLength, type TapRoute, type TapSettings } from "./tap-settings.ts";
 
 export const TAP_DIRECTORY = "/etc/kvm-tap";
 
 export function tapFilePath(name: string): string {
-    return `${TAP_DIRECTORY}/${name}.tap`;
+    return named(name, `${TAP_DIRECTORY}/${name}.tap`);
 }
 
 /** The device that a path describes; undefined for other files. */

@@ -66,11 +66,15 @@ export function wishOf(text: TapText) {
     };
 }
 
+/** Whether a key of sysctl.d is one of this device: `net/ipv4/conf/NAME/…`. */
+function isSettingOf(name: string, key: string): boolean {
+    return /^net\/ipv[46]\/(conf|neigh)\/([^/]+)\/[a-z0-9_]+$/.exec(key)?.[2] === name;
+}
+
 /** What only the text can be wrong about; the planner judges the rest. */
 export function textProblems(text: TapText): Problem[] {
     const route = lines(text.routes).find(line => !parseRoute(line));
-    const own = new RegExp(`^net/ipv[46]/(conf|neigh)/${text.name.replace(/[.]/g, "\\.")}/[a-z0-9_]+$`);
-    const sysctl = lines(sysctlsOf(text)).find(line => !/^[#;]/.test(line) && !own.test(/^-?([^=\s]+)\s*=\s*\S/.exec(line)?.[1] ?? ""));
+    const sysctl = lines(sysctlsOf(text)).find(line => !/^[#;]/.test(line) && !isSettingOf(text.name, /^-?([^=\s]+)\s*=\s*\S/.exec(line)?.[1] ?? ""));
     return [
         ...route === undefined ? []
             : [{ field: "routes", says: msg("$0 is not a route. Write one a line, for example $1", route, "192.168.7.0/24 via 10.0.0.2") }],

@@ -114,7 +114,7 @@ function TestMapping({ mapping, machine, around, onClose }: Omit<TestDialogProps
     const [typed, setTyped] = useState<string>();
     const { run, start, stop } = useTest(machine);
     const from = typed ?? (kind === "wait" ? "" : likelySender(snapshot, uplink, mapping.public.family));
-    const planned = { problems: packetTestProblems(snapshot, mapping, { kind, from, port }) };
+    const planned = { problems: packetTestProblems(snapshot, mapping, { kind, from, port, uplink }) };
     const test: PacketTest = {
         public: formatPrefix(mapping.public), guest: formatPrefix(mapping.guest), uplink, kind, from: from.trim(), port,
     };

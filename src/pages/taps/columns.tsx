@@ -82,6 +82,7 @@ function AddressCell({ row: { addresses, routes } }: { row: TapRow }) {
 
 export function warningText(warning: Warning): string {
     switch (warning) {
+    case "odd-name": return _("Name not usable here");
     case "missing": return _("Missing");
     case "failed": return _("Could not be made");
     case "drift": return _("Differs from its file");
@@ -94,8 +95,14 @@ export function warningText(warning: Warning): string {
     }
 }
 
+/** Why a device with such a name (model/names.ts) can only be looked at. */
+export function oddNameExplained(): string {
+    return _("Files, units and commands would take its name for something else, so this page leaves it alone. Give the device another name first.");
+}
+
 export function warningReason(warning: Warning): string {
     switch (warning) {
+    case "odd-name": return oddNameExplained();
     case "missing": return _("It is written down, but the host does not have it: something deleted it. Bring it back from the menu of its row.");
     case "failed": return _("Its unit failed. The log under the row tells why.");
     case "drift": return _("Somebody changed the device or its file by hand. Take over what runs, or apply the file.");
@@ -109,7 +116,7 @@ export function warningReason(warning: Warning): string {
 }
 
 export const warningKinds: Record<Warning, StatusKind> = {
-    missing: "danger", failed: "danger", drift: "warning", "not-at-boot": "warning", down: "warning", networkd: "warning", shared: "warning",
+    "odd-name": "warning", missing: "danger", failed: "danger", drift: "warning", "not-at-boot": "warning", down: "warning", networkd: "warning", shared: "warning",
     leftover: "info",
     unused: "info",
 };
@@ -125,7 +132,7 @@ function WarningCell({ row: { warnings } }: { row: TapRow }) {
     );
 }
 
-const order: readonly Warning[] = ["missing", "failed", "drift", "not-at-boot", "down", "networkd", "shared", "leftover", "unused"];
+const order: readonly Warning[] = ["missing", "failed", "odd-name", "drift", "not-at-boot", "down", "networkd", "shared", "leftover", "unused"];
 const worst = ({ warnings: [first] }: TapRow) => first === undefined ? order.length : order.indexOf(first);
 
 export const tapColumns = (): readonly Column<TapRow>[] => [

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What opens under a device: all that the kernel says of it, its file and unit, how the two differ, what happened.
 import type { ReactNode } from "react";
-import { fileOf, tapOf } from "../../actions/tap-steps.ts";
+import { fileOf, isEnabled, tapOf } from "../../actions/tap-steps.ts";
 import { valueOf, type Snapshot } from "../../model/snapshot.ts";
 import { sysctlFilePath } from "../../model/sysctl-file.ts";
 import { tapFilePath } from "../../model/tap-file.ts";
@@ -62,7 +62,7 @@ function activeWord(state: string): string {
 function unitWords(snapshot: Snapshot, name: string): string {
     if (snapshot.enabled.state !== "read")
         return _("not known");
-    const enabled = snapshot.enabled.value.has(`kvm-tap@${name}.service`);
+    const enabled = isEnabled(snapshot, name);
     const active = valueOf(snapshot.units)?.get(name)?.active;
     return [enabled ? _("enabled") : _("not enabled"), active === undefined ? _("not loaded") : activeWord(active)].join(", ");
 }

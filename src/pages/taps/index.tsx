@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // All TAP devices of the host, whoever made them.
 import { useCallback, useMemo, useState } from "react";
+import { isSafeName } from "../../model/names.ts";
 import type { Reading } from "../../model/snapshot.ts";
 import { ChangeButton } from "../../ui/access.tsx";
 import { DataTable } from "../../ui/data-table.tsx";
@@ -10,7 +11,7 @@ import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { stableRows } from "../../ui/stable.ts";
 import { Empty } from "../../ui/states.tsx";
 import { _, plural } from "../../ui/translate.ts";
-import { tapColumns, tapFilters, warningText } from "./columns.tsx";
+import { oddNameExplained, tapColumns, tapFilters, warningText } from "./columns.tsx";
 import { TapDetail } from "./detail.tsx";
 import { TapDialogs, type Open } from "./dialogs.tsx";
 import "./page.css";
@@ -39,8 +40,9 @@ function numbers(rows: readonly TapRow[]): readonly NumberFilter[] {
 /** What can be done with one device; what is most needed comes first. */
 function actionsFor(row: TapRow, open: (dialog: Open) => void): readonly Action[] {
     const { name, there, written, enabled, up, carrier, persistent, warnings } = row;
+    const odd = isSafeName(name) ? {} : { why: oddNameExplained() };
     const action = (label: string, dialog: Open, more: Partial<Action> = {}): Action =>
-        ({ label, changes: true, run: () => open(dialog), ...more });
+        ({ label, changes: true, run: () => open(dialog), ...more, ...odd });
     return [
         ...!there && written ? [action(_("Bring back…"), { dialog: "bring-back", name })] : [],
         ...warnings.includes("drift") ? [action(_("Make device and file agree…"), { dialog: "drift", name })] : [],
@@ -58,7 +60,7 @@ function actionsFor(row: TapRow, open: (dialog: Open) => void): readonly Action[
 }
 
 function bulkFor(rows: readonly TapRow[], open: (dialog: Open) => void): readonly Action[] {
-    const names = (wanted: (row: TapRow) => boolean) => rows.filter(wanted).map(keyOf);
+    const names = (wanted: (row: TapRow) => boolean) => rows.filter(row => isSafeName(row.name) && wanted(row)).map(keyOf);
     const missing = names(row => row.warnings.includes("missing"));
     const foreign = names(row => row.there && !row.written && row.persistent);
     const free = names(row => !row.carrier);

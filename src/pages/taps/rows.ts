@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The rows of the TAP devices page: flat, so that only changed ones render.
 import { findOrphans, type Orphan } from "../../actions/delete-tap.ts";
-import { fileOf, runningSettings } from "../../actions/tap-steps.ts";
+import { fileOf, isEnabled, runningSettings } from "../../actions/tap-steps.ts";
 import { bootProvider, type BootProvider } from "../../model/boot-provider.ts";
 import { valueOf, type DeviceUnit, type Reading, type Snapshot } from "../../model/snapshot.ts";
 import type { Guest } from "../../model/guest.ts";
+import { isSafeName } from "../../model/names.ts";
 import { isTap, type Holder, type TapDevice } from "../../model/tap.ts";
 import { deviceOfNetworkdPath } from "../../model/networkd-file.ts";
 import { deviceOfPath } from "../../model/tap-file.ts";
 import { driftOf, routeWords, shortly } from "../../model/tap-settings.ts";
 import { guestsNaming } from "../../model/validate.ts";
 
-export type Warning = "missing" | "failed" | "drift" | "not-at-boot" | "unused" | "shared" | "down" | "leftover" | "networkd";
+export type Warning = "odd-name" | "missing" | "failed" | "drift" | "not-at-boot" | "unused" | "shared" | "down" | "leftover" | "networkd";
 
 export interface TapRow {
     name: string;
@@ -91,7 +92,7 @@ function rowOf(snapshot: Snapshot, name: string, link: TapDevice | undefined, or
     const file = fileOf(snapshot, name);
     const settings = runningSettings(snapshot, name) ?? file?.settings;
     const provider = bootProvider(snapshot, name, link);
-    const enabled = valueOf(snapshot.enabled)?.has(`kvm-tap@${name}.service`) === true;
+    const enabled = isEnabled(snapshot, name);
     const guests = guestsNaming(snapshot, name).map(guest => guest.name);
     const usersKnown = snapshot.guests.state === "read";
     const row = {
@@ -114,6 +115,7 @@ function warningsOf(snapshot: Snapshot, row: Omit<TapRow, "warnings">, unit: Dev
     const networkd = valueOf(snapshot.networkd)?.get(valueOf(snapshot.links)?.find(link => link.name === row.name)?.index ?? -1);
     const is = (kind: Orphan["kind"]) => orphans.some(orphan => orphan.kind === kind);
     const all: [boolean, Warning][] = [
+        [!isSafeName(row.name), "odd-name"],
         [!row.there && row.written, "missing"],
         [unit?.active === "failed", "failed"],
         [hasDrift(snapshot, row.name), "drift"],
