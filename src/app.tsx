@@ -11,6 +11,7 @@ import { HostPage } from "./pages/host/index.tsx";
 import { NatPage } from "./pages/nat/index.tsx";
 import { TapsPage } from "./pages/taps/index.tsx";
 import { AccessContext } from "./ui/access.tsx";
+import { ErrorBoundary } from "./ui/error-boundary.tsx";
 import { ExecuteContext } from "./ui/executor.ts";
 import { hrefTo, useLocation } from "./ui/location.ts";
 import { AccessNotice, StreamNotices } from "./ui/notices.tsx";
@@ -94,7 +95,7 @@ export function Page({ snapshot, execute, show, retry }: PageProps) {
                             <h2 className="kt-sr-only">{current?.title}</h2>
                             <AccessNotice />
                             <StreamNotices snapshot={snapshot} retry={retry} />
-                            {current?.content}
+                            <ErrorBoundary key={current?.place}>{current?.content}</ErrorBoundary>
                         </main>
                     </Toasts></RetryContext>
                 </SnapshotContext>

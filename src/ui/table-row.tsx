@@ -5,6 +5,7 @@ import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
 import { Checkbox } from "@patternfly/react-core/dist/dynamic/components/Checkbox";
 import AngleRightIcon from "@patternfly/react-icons/dist/dynamic/icons/angle-right-icon";
 import { memo, type ReactNode } from "react";
+import { ErrorBoundary } from "./error-boundary.tsx";
 import { ActionMenu, type Action } from "./row-actions.tsx";
 import type { Column } from "./table-model.ts";
 import { _, format } from "./translate.ts";
@@ -64,7 +65,7 @@ function RowInner<Row>({ row, id, name, columns, detail, button, actions, select
             </tr>
             {detail && open && (
                 <tr className="pf-v6-c-table__tr kt-detail-row" id={`detail-${id}`}>
-                    <td className="pf-v6-c-table__td" colSpan={span}><div className="kt-detail">{detail(row)}</div></td>
+                    <td className="pf-v6-c-table__td" colSpan={span}><div className="kt-detail"><ErrorBoundary>{detail(row)}</ErrorBoundary></div></td>
                 </tr>
             )}
         </tbody>

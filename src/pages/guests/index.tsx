@@ -7,6 +7,7 @@ import type { Reading } from "../../model/snapshot.ts";
 import { ChangeButton, useAccess } from "../../ui/access.tsx";
 import { AlertActionLink } from "../../ui/alert.tsx";
 import { DataTable } from "../../ui/data-table.tsx";
+import { DialogBoundary } from "../../ui/error-boundary.tsx";
 import { goTo, hrefTo } from "../../ui/location.ts";
 import { Numbers, type NumberFilter } from "../../ui/numbers.tsx";
 import type { Action } from "../../ui/row-actions.tsx";
@@ -65,7 +66,11 @@ function StartLibvirt() {
     return (
         <>
             <AlertActionLink onClick={() => setOpen(true)}>{_("Start libvirt…")}</AlertActionLink>
-            {open && <DaemonDialog daemon="start-libvirt" onClose={() => setOpen(false)} />}
+            {open && (
+                <DialogBoundary onClose={() => setOpen(false)}>
+                    <DaemonDialog daemon="start-libvirt" onClose={() => setOpen(false)} />
+                </DialogBoundary>
+            )}
         </>
     );
 }
@@ -150,7 +155,11 @@ export function GuestsPage() {
                     failedActions={<StartLibvirt />}
                 />
             </section>
-            {open && <GuestDialog open={open} onClose={() => setOpen(undefined)} />}
+            {open && (
+                <DialogBoundary onClose={() => setOpen(undefined)}>
+                    <GuestDialog open={open} onClose={() => setOpen(undefined)} />
+                </DialogBoundary>
+            )}
         </>
     );
 }

@@ -6,6 +6,7 @@ import type { Machine } from "../../host/run.ts";
 import type { Guest, InterfacePair } from "../../model/guest.ts";
 import { valueOf, type Snapshot } from "../../model/snapshot.ts";
 import { ChangeButton } from "../../ui/access.tsx";
+import { DialogBoundary } from "../../ui/error-boundary.tsx";
 import type { Action } from "../../ui/row-actions.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { _ } from "../../ui/translate.ts";
@@ -73,7 +74,11 @@ export function InterfaceButtons({ rowKey, hasInterface, machine }: { rowKey: st
                     <Button variant="link" size="sm" onClick={() => setOpen("inside")}>{_("For the inside of the guest…")}</Button>
                 </>
             )}
-            {open && <InterfaceActDialog act={open} rowKey={rowKey} machine={machine} onClose={() => setOpen(undefined)} />}
+            {open && (
+                <DialogBoundary onClose={() => setOpen(undefined)}>
+                    <InterfaceActDialog act={open} rowKey={rowKey} machine={machine} onClose={() => setOpen(undefined)} />
+                </DialogBoundary>
+            )}
         </div>
     );
 }

@@ -8,6 +8,7 @@ import { deviceOfPath } from "../../model/tap-file.ts";
 import { freeName } from "../../model/tap-text.ts";
 import { ChangeButton } from "../../ui/access.tsx";
 import { CheckItem } from "../../ui/check-item.tsx";
+import { DialogBoundary } from "../../ui/error-boundary.tsx";
 import { TextField } from "../../ui/fields.tsx";
 import { hrefTo } from "../../ui/location.ts";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";
@@ -72,9 +73,13 @@ export function InterfaceChecks({ checks, named = false }: { checks: readonly In
                     />
                 );
             })}
-            {open && (open.cure.type === "own-device"
-                ? <OwnDeviceDialog cure={open.cure} says={open.says} onClose={() => setOpen(undefined)} />
-                : <CureDialog {...open} onClose={() => setOpen(undefined)} />)}
+            {open && (
+                <DialogBoundary onClose={() => setOpen(undefined)}>
+                    {open.cure.type === "own-device"
+                        ? <OwnDeviceDialog cure={open.cure} says={open.says} onClose={() => setOpen(undefined)} />
+                        : <CureDialog {...open} onClose={() => setOpen(undefined)} />}
+                </DialogBoundary>
+            )}
         </>
     );
 }

@@ -8,6 +8,7 @@ import { firewalls, hostChecks, rule, type Cure } from "../../model/host-checks.
 import type { Libvirt } from "../../model/snapshot.ts";
 import { ChangeButton } from "../../ui/access.tsx";
 import { CheckItem } from "../../ui/check-item.tsx";
+import { DialogBoundary } from "../../ui/error-boundary.tsx";
 import { hrefTo } from "../../ui/location.ts";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
@@ -77,7 +78,11 @@ function Checks() {
                     {plural("Show all of $0 finding", "Show all $0 findings", traps.length)}
                 </Button>
             )}
-            {dialog && <DaemonDialog daemon={dialog} onClose={() => setDialog(undefined)} />}
+            {dialog && (
+                <DialogBoundary onClose={() => setDialog(undefined)}>
+                    <DaemonDialog daemon={dialog} onClose={() => setDialog(undefined)} />
+                </DialogBoundary>
+            )}
         </section>
     );
 }

@@ -5,6 +5,7 @@ import type { Planned } from "../../model/plan.ts";
 import type { Snapshot } from "../../model/snapshot.ts";
 import { ChangeButton } from "../../ui/access.tsx";
 import { Alert } from "../../ui/alert.tsx";
+import { DialogBoundary } from "../../ui/error-boundary.tsx";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { _ } from "../../ui/translate.ts";
@@ -32,7 +33,11 @@ export function CureNotice({ shown, variant, title, dialogTitle, plan, curable =
                     {children}
                 </Alert>
             )}
-            {open && <CureDialog title={dialogTitle} plan={plan} onClose={() => setOpen(false)} />}
+            {open && (
+                <DialogBoundary onClose={() => setOpen(false)}>
+                    <CureDialog title={dialogTitle} plan={plan} onClose={() => setOpen(false)} />
+                </DialogBoundary>
+            )}
         </>
     );
 }

@@ -9,6 +9,7 @@ import { valueOf } from "../../model/snapshot.ts";
 import { ChangeButton } from "../../ui/access.tsx";
 import { Alert } from "../../ui/alert.tsx";
 import { Difference } from "../../ui/difference.tsx";
+import { DialogBoundary } from "../../ui/error-boundary.tsx";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { Status } from "../../ui/status.tsx";
@@ -39,7 +40,11 @@ function Ways({ ways, reading }: { ways: readonly ("load" | "save")[]; reading: 
             {ways.includes("load") && <ChangeButton variant="secondary" onClick={() => setOpen("load")}>{_("Load what is saved…")}</ChangeButton>}
             {" "}
             {ways.includes("save") && <ChangeButton variant="secondary" onClick={() => setOpen("save")}>{_("Save what runs…")}</ChangeButton>}
-            {open && <DriftDialog way={open} reading={reading} onClose={() => setOpen(undefined)} />}
+            {open && (
+                <DialogBoundary onClose={() => setOpen(undefined)}>
+                    <DriftDialog way={open} reading={reading} onClose={() => setOpen(undefined)} />
+                </DialogBoundary>
+            )}
         </>
     );
 }

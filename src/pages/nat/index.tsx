@@ -12,6 +12,7 @@ import type { Reading } from "../../model/snapshot.ts";
 import { ChangeButton } from "../../ui/access.tsx";
 import { Confirm } from "../../ui/confirm.tsx";
 import { DataTable } from "../../ui/data-table.tsx";
+import { DialogBoundary } from "../../ui/error-boundary.tsx";
 import { PlanDialog } from "../../ui/plan-dialog.tsx";
 import { ActionMenu, type Action } from "../../ui/row-actions.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
@@ -205,7 +206,11 @@ export function NatPage({ machine = host }: { machine?: Machine }) {
                     empty={<Nothing><ChangeButton onClick={() => setOpen({ dialog: "map" })}>{_("Map address…")}</ChangeButton></Nothing>}
                 />
             </section>
-            {open && <Dialog open={open} machine={machine} around={around} onClose={() => setOpen(undefined)} onDone={refresh} />}
+            {open && (
+                <DialogBoundary onClose={() => setOpen(undefined)}>
+                    <Dialog open={open} machine={machine} around={around} onClose={() => setOpen(undefined)} onDone={refresh} />
+                </DialogBoundary>
+            )}
         </TrafficContext>
     );
 }

@@ -23,9 +23,7 @@ export type Open =
     | { dialog: "delete" | "bring-back-all" | "adopt-all"; names: readonly string[] };
 
 /** The one dialog that is open. */
-export function TapDialogs({ open, onClose }: { open: Open | undefined; onClose(): void }) {
-    if (open === undefined)
-        return null;
+export function TapDialogs({ open, onClose }: { open: Open; onClose(): void }) {
     switch (open.dialog) {
     case "create": return <CreateTapDialog onClose={onClose} />;
     case "series": return <CreateSeriesDialog onClose={onClose} />;

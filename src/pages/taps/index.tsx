@@ -5,6 +5,7 @@ import { isSafeName } from "../../model/names.ts";
 import type { Reading } from "../../model/snapshot.ts";
 import { ChangeButton } from "../../ui/access.tsx";
 import { DataTable } from "../../ui/data-table.tsx";
+import { DialogBoundary } from "../../ui/error-boundary.tsx";
 import { Numbers, type NumberFilter } from "../../ui/numbers.tsx";
 import type { Action } from "../../ui/row-actions.tsx";
 import { useSnapshot } from "../../ui/snapshot-context.ts";
@@ -110,7 +111,11 @@ export function TapsPage() {
                     )}
                 />
             </section>
-            <TapDialogs open={open} onClose={() => setOpen(undefined)} />
+            {open && (
+                <DialogBoundary onClose={() => setOpen(undefined)}>
+                    <TapDialogs open={open} onClose={() => setOpen(undefined)} />
+                </DialogBoundary>
+            )}
         </TrafficContext>
     );
 }
