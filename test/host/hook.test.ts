@@ -163,6 +163,36 @@ await eachRelease(release => {
         await host.machine.replace("/etc/kvm-tap/charon_pvnet1.tap", tapFile("charon_pvnet1", "10.0.0.2"));
     });
 
+    describe("keeps no guest from its start or stop, and makes the device again all the same", () => {
+        const long = "g".repeat(247);
+        const other = "bb111111-2222-4333-8444-555555555555";
+        const start = async (name: string) => {
+            await host.sh("ip link delete charon_pvnet1 || :; systemctl enable --quiet kvm-tap@charon_pvnet1");
+            await virsh("start", name);
+            await until("the device", async () => await exists("charon_pvnet1"), 1);
+            await virsh("destroy", name);
+        };
+        afterAll(() => host.sh("ip link delete charon_pvnet1"));
+        afterEach(() => host.sh("umount -lq /run/kvm-tap || :; rm -rf /run/kvm-tap/guests; mkdir -p /run/kvm-tap/guests"));
+
+        test.each([
+            ["with /run/kvm-tap out of inodes", "mount -t tmpfs -o nr_inodes=1 tmpfs /run/kvm-tap"],
+            ["with it full", "mount -t tmpfs -o size=4k tmpfs /run/kvm-tap; head -c 1M /dev/zero >/run/kvm-tap/full || :"],
+            ["with it read-only", "mount -t tmpfs -o ro tmpfs /run/kvm-tap"],
+            ["with a file in its place", "mount -t tmpfs tmpfs /run/kvm-tap; touch /run/kvm-tap/guests"],
+        ])("%s", async (_title, command) => {
+            await define(["dev='charon_pvnet1' managed='no'"]);
+            await host.sh(command);
+            await start(guest);
+        });
+
+        test("with the longest name that libvirt takes, 247 bytes", async () => {
+            await give(host, "define", bareGuest({ name: long, uuid: other, interfaces: [{ target: "dev='charon_pvnet1' managed='no'" }] }));
+            await start(long);
+            await virsh("undefine", long);
+        });
+    });
+
     it("does nothing once the helper is gone, and no guest's name was ever run", async () => {
         await host.sh("mv /usr/lib/kvm-tap/kvm-tap-device /usr/lib/kvm-tap/away");
         await define(["dev='charon_pvnet1' managed='no'"]);
