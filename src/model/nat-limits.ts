@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// What may come in through a mapping, as people write it: "icmp, tcp/22, tcp/8000-8010, gre".
+// What may come in through a mapping, as people write it: "icmp, tcp/22, tcp/8000-8010, gre", or "nothing".
 import type { Message } from "./message.ts";
 import { msg } from "./message.ts";
 import type { Limits, Ports, WholeProtocol } from "./nat.ts";
@@ -20,12 +20,19 @@ function parseItem(item: string): { ports: Ports } | { protocol: WholeProtocol }
     return { ports: { protocol, from, to } };
 }
 
-/** Reads a list separated by commas. Empty text means no limit. */
+/** The limit that lets in nothing but answers to the guest's own connections. No text at all means the opposite. */
+export const NOTHING = "nothing";
+
+/** Reads a list separated by commas, or the word for nothing. Empty text means no limit. */
 export function parseLimits(text: string): { limits?: Limits } | { problem: Message } {
+    if (text.trim() === "")
+        return {};
+    if ([NOTHING, "none"].includes(text.trim().toLowerCase()))
+        return { limits: { protocols: [], ports: [] } };
     const items = text.split(",").map(item => item.trim()).filter(item => item !== "");
     const protocols: WholeProtocol[] = [];
     const ports: Ports[] = [];
-    for (const item of items) {
+    for (const item of items.length > 0 ? items : [text.trim()]) {
         const parsed = parseItem(item);
         if (!parsed)
             return { problem: msg("\"$0\" is not a protocol or port. Write icmp, tcp/22 or udp/5000-5010, separated by commas.", item) };
@@ -34,15 +41,17 @@ export function parseLimits(text: string): { limits?: Limits } | { problem: Mess
         else
             protocols.push(parsed.protocol);
     }
-    return items.length === 0 ? {} : { limits: { protocols, ports: normalPorts(ports) } };
+    return { limits: { protocols, ports: normalPorts(ports) } };
 }
 
-/** The reverse of `parseLimits`. */
+/** The reverse of `parseLimits`. What others let in stands there in nft's words, which `parseLimits` refuses. */
 export function formatLimits(limits: Limits | undefined): string {
     if (!limits)
         return "";
-    return [
+    const items = [
         ...limits.protocols,
         ...limits.ports.map(({ protocol, from, to }) => `${protocol}/${from === to ? from : `${from}-${to}`}`),
-    ].join(", ");
+        ...limits.others ?? [],
+    ];
+    return items.length === 0 ? NOTHING : items.join(", ");
 }

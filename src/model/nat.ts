@@ -22,6 +22,8 @@ export interface Ports {
 export interface Limits {
     protocols: readonly WholeProtocol[];
     ports: readonly Ports[];
+    /** What somebody else put into the sets and this page has no word for, in nft's: "ospf", "dccp . 33". Absent: nothing. */
+    others?: readonly string[];
 }
 
 /** One public address (or prefix) and the guest address (or prefix of the same length) behind it. */
@@ -128,10 +130,11 @@ export function normalPorts(ports: readonly Ports[]): Ports[] {
     return merged;
 }
 
-function normalLimits(limits: Limits): Limits {
+function normalLimits({ protocols, ports, others = [] }: Limits): Limits {
     return {
-        protocols: WHOLE_PROTOCOLS.filter(protocol => limits.protocols.includes(protocol)),
-        ports: normalPorts(limits.ports),
+        protocols: WHOLE_PROTOCOLS.filter(protocol => protocols.includes(protocol)),
+        ports: normalPorts(ports),
+        ...(others.length > 0 ? { others: [...new Set(others)].sort() } : {}),
     };
 }
 
@@ -192,6 +195,7 @@ function limitElements(mapping: Mapping, address: string): Placed[] {
         { set: `inside${family}`, key: formatPrefix(mapping.guest) },
         ...limits.protocols.map(protocol => ({ set: `protocols${family}`, key: `${address} . ${protocol}` })),
         ...limits.ports.map(ports => ({ set: `ports${family}`, key: `${address} . ${ports.protocol} . ${portText(ports)}` })),
+        ...(limits.others ?? []).map(other => ({ set: `${other.includes(" . ") ? "ports" : "protocols"}${family}`, key: `${address} . ${other}` })),
     ];
 }
 
@@ -263,23 +267,28 @@ function keysOf(elements: NatElements, set: string): ReadonlyMap<string, NatElem
     return elements.get(set) ?? NO_KEYS;
 }
 
+/** The end of a key of `ports4` or `ports6`; undefined where it says something that this page has no word for. */
+function readPorts(text: string): Ports | undefined {
+    const [, name, first = "", last = first] = /^(\S+) \. (\d+)(?:-(\d+))?$/.exec(text) ?? [];
+    const protocol = PORT_PROTOCOLS.find(known => known === name);
+    const [from, to] = [Number(first), Number(last)];
+    return protocol && from >= 1 && from <= to && to <= 65535 ? { protocol, from, to } : undefined;
+}
+
 /** Limits by address, read once for all mappings. */
 function readLimits(elements: NatElements, family: Family): Map<string, Limits> {
-    const found = new Map<string, { protocols: WholeProtocol[]; ports: Ports[] }>();
-    for (const address of keysOf(elements, `limited${family}`).keys())
-        found.set(address, { protocols: [], ports: [] });
-    for (const key of keysOf(elements, `protocols${family}`).keys()) {
-        const [address = "", name] = key.split(" . ");
-        const protocol = WHOLE_PROTOCOLS.find(known => known === name);
+    const found = new Map([...keysOf(elements, `limited${family}`).keys()].map(address =>
+        [address, { protocols: [] as WholeProtocol[], ports: [] as Ports[], others: [] as string[] }]));
+    for (const key of [...keysOf(elements, `protocols${family}`).keys(), ...keysOf(elements, `ports${family}`).keys()]) {
+        const [, address = "", rest = ""] = /^(\S+) \. (.*)$/.exec(key) ?? [];
+        const limits = found.get(address);
+        const protocol = WHOLE_PROTOCOLS.find(known => known === rest), ports = readPorts(rest);
         if (protocol)
-            found.get(address)?.protocols.push(protocol);
-    }
-    for (const key of keysOf(elements, `ports${family}`).keys()) {
-        const [address = "", name, range = ""] = key.split(" . ");
-        const protocol = PORT_PROTOCOLS.find(known => known === name);
-        const [from, to = from] = range.split("-").map(Number);
-        if (protocol && from !== undefined && to !== undefined)
-            found.get(address)?.ports.push({ protocol, from, to });
+            limits?.protocols.push(protocol);
+        else if (ports)
+            limits?.ports.push(ports);
+        else
+            limits?.others.push(rest);
     }
     return found;
 }

@@ -6,7 +6,7 @@ import { connections } from "../../host/nat.ts";
 import type { Machine } from "../../host/run.ts";
 import { ofMapping, type Connection } from "../../model/nat-connections.ts";
 import { addLine } from "../../model/nat-file.ts";
-import { formatLimits } from "../../model/nat-limits.ts";
+import { formatLimits, NOTHING } from "../../model/nat-limits.ts";
 import { currentState, natReading } from "../../model/nat-reading.ts";
 import { findings, ownership, wayIn, type Around } from "../../model/nat-works.ts";
 import { mappingElements, mappingKey, type Mapping } from "../../model/nat.ts";
@@ -49,6 +49,13 @@ function Connections({ mapping, machine }: { mapping: Mapping; machine: Machine 
     );
 }
 
+function letIn({ limits }: Mapping): string {
+    if (!limits)
+        return _("everything");
+    const text = formatLimits(limits);
+    return text === NOTHING ? _("nothing: only answers to the guest's own connections") : text;
+}
+
 export function NatDetail({ rowKey, machine, around }: { rowKey: string; machine: Machine; around: Around | undefined }) {
     const snapshot = useSnapshot();
     const reading = natReading(snapshot);
@@ -62,7 +69,7 @@ export function NatDetail({ rowKey, machine, around }: { rowKey: string; machine
     const { device } = wayIn(snapshot, mapping.guest, state.uplinks);
     const nat = state.devices.find(({ name }) => name === device);
     const facts: readonly [string, string][] = [
-        [_("Only let in"), formatLimits(mapping.limits) || _("everything")],
+        [_("Only let in"), letIn(mapping)],
         [_("Logging"), mapping.log ? _("new incoming connections") : _("off")],
         [_("Anti-spoofing"), nat?.guarded ? format(_("on $0"), nat.name) : _("off")],
     ];

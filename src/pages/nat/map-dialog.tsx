@@ -11,7 +11,7 @@ import { msg, type Message } from "../../model/message.ts";
 import { guestChoices } from "../../model/guest-addresses.ts";
 import { formatPrefix } from "../../model/nat-address.ts";
 import { likelyUplinks } from "../../model/nat-host.ts";
-import { formatLimits, parseLimits } from "../../model/nat-limits.ts";
+import { formatLimits, NOTHING, parseLimits } from "../../model/nat-limits.ts";
 import { currentState, natReading } from "../../model/nat-reading.ts";
 import { ownership, wayIn } from "../../model/nat-works.ts";
 import { EMPTY_STATE, isSingle, mappingKey, type Mapping, type NatState } from "../../model/nat.ts";
@@ -225,7 +225,7 @@ export function MapDialog({ old, guestAddress = "", machine, onClose, onDone }: 
                 <div className="kt-fieldset">
                     <TextField
                         label={_("Only let in")} field="limits" code value={form.limits} onChange={set("limits")} planned={planned}
-                        help={_("Protocols and ports, for example icmp, tcp/22, tcp/8000-8010. Empty: everything.")}
+                        help={format(_("Protocols and ports, for example icmp, tcp/22, tcp/8000-8010; $0: only answers to the guest. Empty: everything."), NOTHING)}
                     />
                     <Checkbox
                         id="map-log" label={_("Log new incoming connections")} description={_("At most ten a second, to the kernel's log.")}

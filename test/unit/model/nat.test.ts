@@ -7,6 +7,7 @@ import { parsePrefix } from "../../../src/model/nat-address.ts";
 import { announcements, elementChanges, endings, transaction } from "../../../src/model/nat-change.ts";
 import { hasFrame, natFile, readNatFile } from "../../../src/model/nat-file.ts";
 import { CHAIN_RULES, FRAME, SETS } from "../../../src/model/nat-frame.ts";
+import { formatLimits, parseLimits } from "../../../src/model/nat-limits.ts";
 import { readNatTable } from "../../../src/model/nat-table.ts";
 import { states } from "./arbitrary-nat.ts";
 
@@ -116,6 +117,29 @@ describe("reading elements", () => {
     ])("an odd element of %s is named", (set, key, element, says) => {
         const { oddities } = readState(new Map([[set, new Map([[key, element]])]]));
         expect(oddities.map(inEnglish)).toEqual([says]);
+    });
+});
+
+describe("limits that were set by hand", () => {
+    const limited = (...more: [string, string][]) => readState(new Map([...natElements(one), ["limited4", new Map([["203.0.113.10", {}]])],
+        ...more.map(([set, key]) => [set, new Map([[key, {}]])] as const)]));
+
+    test.each<[string, [string, string][], string]>([
+        ["no protocol and no port", [], "nothing"],
+        ["a protocol without a word here", [["protocols4", "203.0.113.10 . ospf"]], "ospf"],
+        ["ports of such a protocol", [["ports4", "203.0.113.10 . dccp . 33"]], "dccp . 33"],
+        ["a port by its name", [["ports4", "203.0.113.10 . tcp . ssh"]], "tcp . ssh"],
+        ["every port", [["ports4", "203.0.113.10 . tcp . 0-65535"]], "tcp . 0-65535"],
+    ])("%s: %j is read, said and kept", (_what, more, text) => {
+        const { state, oddities } = limited(...more);
+        const [mapping] = state.mappings;
+        expect(formatLimits(mapping?.limits)).toBe(text);
+        expect(oddities).toEqual([]);
+        const elements = natElements(state);
+        for (const [set, key] of [["limited4", "203.0.113.10"], ...more] as const)
+            expect([...elements.get(set)?.keys() ?? []]).toEqual([key]);
+        // What has no word cannot be typed either: the form asks instead of letting it in or out.
+        expect("problem" in parseLimits(text)).toBe(more.length > 0);
     });
 });
 
