@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Mappings as CSV (RFC 4180) and JSON, out and in. Reading names each error with its line and goes on.
+import { csvRecords, type CsvRecord } from "./csv-lines.ts";
+import { JsonError, parseJson, type JsonMember, type JsonValue } from "./json-lines.ts";
 import type { Message } from "./message.ts";
 import { msg } from "./message.ts";
 import type { Limits, Mapping, NatState } from "./nat.ts";
@@ -56,59 +58,43 @@ export function exportJson(state: NatState): string {
     return JSON.stringify({ mappings }, null, 4) + "\n";
 }
 
-/** Fields of CSV with the line that each record begins in; quoted fields may contain separators and line ends. */
-function csvRecords(text: string, separator: string): { line: number; fields: string[]; broken: boolean }[] {
-    const records: { line: number; fields: string[]; broken: boolean }[] = [];
-    let line = 1, fields: string[] = [], field = "", start = 1, quoted = false;
-    const endRecord = () => {
-        if (fields.length > 0 || field.trim() !== "")
-            records.push({ line: start, fields: [...fields, field], broken: quoted });
-        fields = [];
-        field = "";
-    };
-    for (let at = 0; at < text.length; at++) {
-        const letter = text[at] ?? "";
-        if (letter === "\n")
-            line++;
-        if (quoted && letter === "\"" && text[at + 1] === "\"") {
-            field += "\"";
-            at++;
-        } else if (letter === "\"" && (quoted || field === "")) {
-            quoted = !quoted;
-        } else if (!quoted && letter === separator) {
-            fields.push(field);
-            field = "";
-        } else if (!quoted && letter === "\n") {
-            endRecord();
-            start = line;
-        } else if (letter !== "\r" || quoted) {
-            field += letter;
-        }
-    }
-    endRecord();
-    return records;
+// Reading: whatever is not understood is an error. Passed over, a misspelt "limits" would open the guest to everybody. ------------
+
+/** What a record says, by column, still as text. */
+type Cells = ReadonlyMap<Column, string>;
+
+const isColumn = (name: string): name is Column => COLUMNS.some(column => column === name);
+
+/** Names that are not columns, and those that stand there twice. */
+function nameProblems(names: readonly { line: number; name: string }[]): ImportError[] {
+    return names.flatMap(({ line, name }, index) => {
+        if (!isColumn(name))
+            return [{ line, says: msg("\"$0\" is not known here. A mapping has $1.", name, COLUMNS.join(", ")) }];
+        const twice = names.findIndex(other => other.name === name) < index;
+        return twice ? [{ line, says: msg("\"$0\" stands here twice.", name) }] : [];
+    });
 }
 
 /** yes, true, 1, on and their opposites; undefined for anything else. */
-function flag(text: string, otherwise: boolean): boolean | undefined {
+function flag(text: string): boolean | undefined {
     const word = text.trim().toLowerCase();
-    if (word === "")
-        return otherwise;
     return ["yes", "true", "1", "on"].includes(word) ? true : ["no", "false", "0", "off"].includes(word) ? false : undefined;
 }
 
-/** One record by column name, whatever the file's format. */
-function readRecord(line: number, get: (column: Column) => string): Imported | ImportError {
-    const enabled = flag(get("enabled"), true);
-    const log = flag(get("log"), false);
+/** One record, whatever the file's format. */
+function readRecord(line: number, cells: Cells): Imported | ImportError {
+    const missing = (["public", "guest"] as const).find(column => !cells.has(column));
+    if (missing)
+        return { line, says: msg("\"$0\" is missing.", missing) };
+    const enabled = flag(cells.get("enabled") ?? "yes");
+    const log = flag(cells.get("log") ?? "no");
     if (enabled === undefined || log === undefined)
-        return { line, says: msg("\"$0\" is neither yes nor no.", enabled === undefined ? get("enabled") : get("log")) };
-    const limits = parseLimits(get("limits"));
+        return { line, says: msg("\"$0\" is neither yes nor no.", cells.get(enabled === undefined ? "enabled" : "log") ?? "") };
+    const limits = parseLimits(cells.get("limits") ?? "");
     if ("problem" in limits)
         return { line, says: limits.problem };
-    return {
-        line, public: get("public").trim(), guest: get("guest").trim(), description: get("description").trim(), enabled, log, ...limits,
-    };
+    const text = (column: Column) => (cells.get(column) ?? "").trim();
+    return { line, public: text("public"), guest: text("guest"), description: text("description"), enabled, log, ...limits };
 }
 
 function sorted(records: readonly (Imported | ImportError)[]): Import {
@@ -118,68 +104,89 @@ function sorted(records: readonly (Imported | ImportError)[]): Import {
     };
 }
 
-function importCsv(text: string): Import {
-    const [head = ""] = text.split("\n", 1);
-    // Spreadsheets of many countries write semicolons.
-    const separator = head.includes(";") && !head.includes(",") ? ";" : head.includes("\t") ? "\t" : ",";
-    const [header, ...records] = csvRecords(text, separator);
-    const names = header?.fields.map(name => name.trim().toLowerCase()) ?? [];
-    if (!names.includes("public") || !names.includes("guest"))
-        return { mappings: [], errors: [{ line: 1, says: msg("The first line must name the columns, at least \"public\" and \"guest\".") }] };
-    return sorted(records.map(({ line, fields, broken }) => {
-        if (broken)
-            return { line, says: msg("A double quote is opened here and never closed.") };
-        if (fields.length > names.length)
-            return { line, says: msg("This line has $0 fields, the first has $1.", String(fields.length), String(names.length)) };
-        return readRecord(line, column => (fields[names.indexOf(column)] ?? "").replace(/^'(?=['=+@-])/, ""));
-    }));
+function refused(line: number, says: Message): Import {
+    return { mappings: [], errors: [{ line, says }] };
 }
 
-/** The line of each object in a JSON array of objects: that of its opening brace at depth `depth`. */
-function objectLines(text: string, depth: number): number[] {
-    const lines: number[] = [];
-    let at = 0, line = 1;
-    for (const [piece] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]]|\n/g)) {
-        if (piece === "\n")
-            line++;
-        else if (piece === "{" || piece === "[") {
-            if (piece === "{" && at === depth)
-                lines.push(line);
-            at++;
-        } else if (piece === "}" || piece === "]") {
-            at--;
-        }
-    }
-    return lines;
+/** Spreadsheets of many countries write semicolons. */
+function separatorOf(text: string): "," | ";" | "\t" {
+    const head = text.split("\n").find(line => line.trim() !== "") ?? "";
+    return head.includes(";") && !head.includes(",") ? ";" : head.includes("\t") ? "\t" : ",";
+}
+
+function importCsv(text: string): Import {
+    const [header, ...records] = csvRecords(text, separatorOf(text));
+    const names = header?.fields.map(name => name.trim().toLowerCase()) ?? [];
+    const line = header?.line ?? 1;
+    if (!names.includes("public") || !names.includes("guest"))
+        return refused(line, msg("The first line must name the columns, at least \"public\" and \"guest\"."));
+    if (header?.problem)
+        return refused(line, header.problem);
+    const errors = nameProblems(names.map(name => ({ line, name })));
+    return errors.length > 0 ? { mappings: [], errors } : sorted(records.map(record => csvRecord(record, names)));
+}
+
+function csvRecord({ line, fields, problem }: CsvRecord, names: readonly string[]): Imported | ImportError {
+    if (problem)
+        return { line, says: problem };
+    if (fields.length !== names.length)
+        return { line, says: msg("This line has $0 fields, the first has $1.", String(fields.length), String(names.length)) };
+    const cells = new Map(names.flatMap((name, index): [Column, string][] => {
+        const text = (fields[index] ?? "").replace(/^'(?=['=+@-])/, "");
+        return isColumn(name) && text.trim() !== "" ? [[name, text]] : [];
+    }));
+    return readRecord(line, cells);
+}
+
+/** The mappings of a file: its list, or that of its only member. */
+function listIn(root: JsonValue): { items: readonly JsonValue[] } | { errors: readonly ImportError[] } {
+    if (root.is === "list")
+        return root;
+    const members = root.is === "object" ? root.members : [];
+    const [mappings, ...more] = [...members].sort((a, b) => Number(b.name === "mappings") - Number(a.name === "mappings"));
+    if (mappings?.name !== "mappings" || mappings.value.is !== "list")
+        return { errors: [{ line: root.line, says: msg("The file must be a list of mappings, or an object with \"mappings\".") }] };
+    return more.length === 0 ? mappings.value : { errors: more.map(({ line, name }) => ({
+        line, says: name === "mappings" ? msg("\"$0\" stands here twice.", name) : msg("\"$0\" is not known here. The file has \"mappings\" and nothing else.", name),
+    })) };
+}
+
+/** The text of a member; numbers, null, lists and objects are not what anybody here writes. */
+function cellOf({ line, name, value }: JsonMember): { name: string; text: string } | ImportError {
+    const plain = value.is === "plain" ? value.value : undefined;
+    const isFlag = name === "enabled" || name === "log";
+    if (typeof plain === "string" || (isFlag && typeof plain === "boolean"))
+        return { name, text: String(plain) };
+    return { line, says: isFlag ? msg("\"$0\" must be true or false.", name) : msg("\"$0\" must be text between double quotes.", name) };
+}
+
+function jsonRecord(item: JsonValue): readonly (Imported | ImportError)[] {
+    const { line } = item;
+    if (item.is !== "object")
+        return [{ line, says: msg("A mapping is an object with \"public\" and \"guest\".") }];
+    const known = item.members.filter(({ name }) => isColumn(name)).map(cellOf);
+    const errors = [...nameProblems(item.members), ...known.flatMap(cell => "says" in cell ? [cell] : [])];
+    if (errors.length > 0)
+        return errors;
+    return [readRecord(line, new Map(known.flatMap((cell): [Column, string][] => "name" in cell && isColumn(cell.name) ? [[cell.name, cell.text]] : [])))];
 }
 
 function importJson(text: string): Import {
-    let parsed: unknown;
     try {
-        parsed = JSON.parse(text);
+        const list = listIn(parseJson(text));
+        return "errors" in list ? { mappings: [], errors: list.errors } : sorted(list.items.flatMap(jsonRecord));
     } catch (error) {
-        const position = Number(/position (\d+)/.exec(String(error))?.[1] ?? 0);
-        return { mappings: [], errors: [{ line: text.slice(0, position).split("\n").length, says: msg("This is not valid JSON.") }] };
+        if (error instanceof JsonError)
+            return refused(error.line, msg("This is not valid JSON."));
+        throw error;
     }
-    const wrapped = typeof parsed === "object" && parsed !== null && "mappings" in parsed ? parsed.mappings : undefined;
-    const list = Array.isArray(parsed) ? parsed as unknown[] : Array.isArray(wrapped) ? wrapped as unknown[] : undefined;
-    if (!list)
-        return { mappings: [], errors: [{ line: 1, says: msg("The file must be a list of mappings, or an object with \"mappings\".") }] };
-    const lines = objectLines(text, Array.isArray(parsed) ? 1 : 2);
-    return sorted(list.map((item, index) => {
-        const line = lines[index] ?? 1;
-        if (typeof item !== "object" || item === null)
-            return { line, says: msg("A mapping is an object with \"public\" and \"guest\".") };
-        const fields = item as Record<string, unknown>;
-        return readRecord(line, column => {
-            const value = fields[column];
-            return typeof value === "string" || typeof value === "boolean" || typeof value === "number" ? String(value) : "";
-        });
-    }));
 }
 
-/** Reads a file that exportCsv, exportJson, a spreadsheet or a person wrote. */
+/** Reads a file that exportCsv, exportJson, a spreadsheet or a person wrote. Line ends may be those of any system. */
 export function importText(text: string): Import {
-    const plain = text.replace(/^\ufeff/, "");
+    const plain = text.replace(/^\ufeff/, "").replace(/\r\n?/g, "\n");
+    const line = plain.split("\n").findIndex(each => each.includes("\0")) + 1;
+    if (line > 0)
+        return refused(line, msg("This line holds bytes that are no text. Save the file as UTF-8."));
     return /^\s*[[{]/.test(plain) ? importJson(plain) : importCsv(plain);
 }

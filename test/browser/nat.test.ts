@@ -155,19 +155,20 @@ await eachRelease(release => {
         await cockpit.dialog.waitFor();
         const text = cockpit.dialog.locator("textarea").first();
         const head = "public,guest,description,enabled,limits,log\n";
-        await text.fill(`${head}203.0.113.12,10.0.0.4\n203.0.113.300,10.0.0.5\n203.0.113.13,10.0.0.4\n203.0.113.14,10.0.0.6,"two\nlines"\n203.0.113.1,10.0.0.6\n`
-            + "203.0.113.15,10.0.0.6,,perhaps\n203.0.113.16,10.0.0.6,,,tcp/0\n");
+        await text.fill(`${head}203.0.113.12,10.0.0.4,,,,\n203.0.113.300,10.0.0.5,,,,\n203.0.113.13,10.0.0.4,,,,\n203.0.113.14,10.0.0.6,"two\nlines",,,\n`
+            + "203.0.113.1,10.0.0.6,,,,\n203.0.113.15,10.0.0.6,,perhaps,,\n203.0.113.16,10.0.0.6,,,tcp/0,\n203.0.113.17,10.0.0.7\n");
         for (const line of [
             /^Line 3: "203\.0\.113\.300" is not an address/, /^Line 4: 10\.0\.0\.4 has a public address already: 203\.0\.113\.12/,
             /^Line 5: A description is one line of text/, /^Line 7: 203\.0\.113\.1 is this host's own address on eth0/,
             /^Line 8: "perhaps" is neither yes nor no/, /^Line 9: "tcp\/0" is not a protocol or port/,
+            /^Line 10: This line has 2 fields, the first has 6/,
         ])
             await says(line);
         expect(await button("Import").isDisabled()).toBe(true);
         expect(await barriers(cockpit)).toEqual([]);
-        await text.fill(`${head}203.0.113.11,10.0.0.3,changed\n203.0.113.12,10.0.0.4,"a, ""b"""\n`);
+        await text.fill(`${head}203.0.113.11,10.0.0.3,changed,,,\n203.0.113.12,10.0.0.4,"a, ""b""",,,\n`);
         await says(/^Line 3: A description cannot contain double quotes/);
-        await text.fill(`${head}203.0.113.11,10.0.0.3,changed\n203.0.113.12,10.0.0.4,"a, b"\n203.0.113.13,10.0.0.5,,no\n`);
+        await text.fill(`${head}203.0.113.11,10.0.0.3,changed,,,\n203.0.113.12,10.0.0.4,"a, b",,,\n203.0.113.13,10.0.0.5,,no,,\n`);
         await cockpit.dialog.getByRole("heading", { name: "Import: 2 added, 1 changed, 0 removed" }).waitFor();
         expect(await cockpit.plan()).toContain("add element inet kvm_tap disabled4 { 203.0.113.13 : 10.0.0.5 }");
         expect(await table()).not.toContain("203.0.113.12");
