@@ -109,9 +109,14 @@ function stanzasIn(lines: readonly string[]): Stanza[] {
     return stanzas;
 }
 
-/** interfaces(5): a stanza that is brought up at boot, its own or a bridge's, and in it a command or option that makes this device. */
+/** Lines of interfaces(5) without comments. A comment never goes on; of other lines a backslash at the end and the newline go. */
+function linesIn(text: string): string[] {
+    return (text.match(/^[ \t]*#.*$|^(?:.*\\\n)*.*$/gm) ?? []).map(line => line.replaceAll("\\\n", "").trim()).filter(line => !line.startsWith("#"));
+}
+
+/** A stanza that is brought up at boot, its own or a bridge's, and in it a command or option that makes this device. */
 function isStanza(text: string, name: string): boolean {
-    const lines = text.replace(/\\\n/g, " ").split("\n").map(line => line.trim()).filter(line => !line.startsWith("#"));
+    const lines = linesIn(text);
     const atBoot = new Set(lines.filter(line => /^(auto|allow-auto|allow-hotplug)\s/.test(line))
         .flatMap(line => line.split(/\s+/).slice(1)));
     return stanzasIn(lines).some(({ device, options }) => atBoot.has(device) && options.some(option => makes(option, device, name)));

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // `/etc/kvm-tap/NAME.tap`: an `ip -batch` text that describes one TAP device. Files written by hand are welcome: what we do not
 // understand stays where it is, and an edit changes only the lines that say something else afterwards.
+import { batchLines, wordsIn, type BatchLine } from "./ip-batch.ts";
 import { named } from "./names.ts";
+import { parsePrefix } from "./nat-address.ts";
 import { withLength, type TapRoute, type TapSettings } from "./tap-settings.ts";
 
 export const TAP_DIRECTORY = "/etc/kvm-tap";
@@ -55,9 +57,10 @@ function routeText(name: string, { destination, via, source, metric, table }: Ta
 
 /** Everything that settings say, in order. */
 function sayings(settings: TapSettings): Saying[] {
-    const { name, description, multiQueue, owner, group, mac, mtu, addrGenMode, up, addresses, routes } = settings;
+    const { name, multiQueue, owner, group, mac, mtu, addrGenMode, up, addresses, routes } = settings;
+    const description = descriptionText(settings.description ?? "");
     const all: (Saying | undefined)[] = [
-        description ? descriptionSaying(description) : undefined,
+        description === "" ? undefined : descriptionSaying(description),
         createSaying(name, multiQueue, owner, group),
         mac === undefined ? undefined : macSaying(name, mac),
         mtu === undefined ? undefined : mtuSaying(name, mtu),
@@ -69,8 +72,12 @@ function sayings(settings: TapSettings): Saying[] {
     return all.filter(saying => saying !== undefined);
 }
 
-function descriptionSaying(description: string): Saying {
-    const text = description.replace(/\s+/g, " ").trim();
+/** One line. Without backslashes at its end: to the readers of older versions the next line would be a part of it. */
+function descriptionText(description: string): string {
+    return description.replace(/\s+/g, " ").replace(/[\s\\]+$/, "").trim();
+}
+
+function descriptionSaying(text: string): Saying {
     return { key: "description", text: `# description: ${text}`, take: into => { into.description = text; } };
 }
 
@@ -162,7 +169,7 @@ function editLine(line: Line, index: number, wanted: ReadonlyMap<string, Saying>
     return effective.flatMap(saying => wanted.get(saying.key) ?? []).map(saying => ({ text: saying.text, says: [saying] }));
 }
 
-/** After the last line of the same kind or of one that comes before it. */
+/** After the last line of the same kind or of one that comes before it; so never after one that would go on in it. */
 function insert(lines: Line[], line: Line) {
     const own = Math.max(...(line.says ?? []).map(saying => rank(saying.key)));
     const follows = (other: Line) => other.says?.some(saying => rank(saying.key) <= own) === true;
@@ -171,28 +178,18 @@ function insert(lines: Line[], line: Line) {
 }
 
 function linesOf(content: string, name: string): Line[] {
-    const texts = content.split("\n");
-    if (texts[texts.length - 1] === "")
-        texts.pop();
-    const lines: Line[] = [];
-    for (let index = 0; index < texts.length; index++) {
-        let text = texts[index] ?? "";
-        // ip joins a line that ends with a backslash with the next one (utils.c getcmdline).
-        while (text.endsWith("\\") && index + 1 < texts.length)
-            text += `\n${texts[++index] ?? ""}`;
-        lines.push({ text, says: sayingsOf(text, name) });
-    }
-    return lines;
+    return batchLines(content).map(line => ({ text: line.text, says: sayingsOf(line, name) }));
 }
 
 /** What a line says; nothing for an empty line or a comment; undefined where we do not understand it whole. */
-function sayingsOf(text: string, name: string): Saying[] | undefined {
-    const description = /^#\s*description:\s*(.*?)\s*$/.exec(text)?.[1];
-    if (description)
+function sayingsOf({ text, command }: BatchLine, name: string): Saying[] | undefined {
+    const description = descriptionText(/^#\s*description:(.*)$/.exec(text)?.[1] ?? "");
+    if (description !== "")
         return [descriptionSaying(description)];
-    const words = text.replace(/#.*$/s, "").replace(/\\\n/g, " ").split(/\s+/).filter(word => word !== "");
-    const [object = "", verb = "", ...rest] = words;
-    if (words.length === 0)
+    if (command === undefined)
+        return undefined;
+    const [object = "", verb = "", ...rest] = wordsIn(command);
+    if (object === "")
         return [];
     if (isBeginning("tuntap", object, 4) || object === "tap")
         return isBeginning("add", verb) ? creation(rest, name) : undefined;
@@ -258,7 +255,7 @@ function linkSettings(words: readonly string[], name: string): Saying[] | undefi
 function address(words: readonly string[], name: string): Saying[] | undefined {
     const [first = "", ...rest] = words[0] === "dev" ? [words[2] ?? "", "dev", words[1] ?? "", ...words.slice(3)] : words;
     const found = pairs(rest, ["dev"], []);
-    return found?.get("dev") === name && withLength(first).includes("/") ? [addressSaying(name, first)] : undefined;
+    return found?.get("dev") === name && parsePrefix(first) ? [addressSaying(name, first)] : undefined;
 }
 
 function route(words: readonly string[], name: string): Saying[] | undefined {
@@ -266,7 +263,7 @@ function route(words: readonly string[], name: string): Saying[] | undefined {
     const found = pairs(rest, ["dev", "via", "src", "metric", "table"], []);
     const destination = withLength(first);
     const metric = found?.get("metric");
-    if (found?.get("dev") !== name || !(destination === "default" || destination.includes("/")) || !/^\d*$/.test(metric ?? ""))
+    if (found?.get("dev") !== name || !(destination === "default" || parsePrefix(first)) || !/^\d*$/.test(metric ?? ""))
         return undefined;
     const via = found.get("via"), source = found.get("src"), table = found.get("table");
     return [routeSaying(name, {

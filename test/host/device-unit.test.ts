@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // kvm-tap@NAME.service and its helper on real hosts: what is made, applied again, left, deleted and brought back by a boot.
+import fc from "fast-check";
+import { batchLines, wordsIn } from "../../src/model/ip-batch.ts";
 import { eachRelease } from "../lab/releases.ts";
 import { startHost, type TestHost } from "../lab/host.ts";
 import { bareGuest, everything, give, hostFiles, tapFile } from "./host-files.ts";
@@ -111,6 +113,32 @@ await eachRelease(release => {
         await write("bad", tapFile("bad", "10.0.1.3"));
         await host.run(["systemctl", "restart", unit("bad")]);
         expect(await show("bad", "ActiveState")).toBe("active");
+    });
+
+    it("is made from a file whose comments end with a backslash", async () => {
+        await write("slash", tapFile("slash", "10.0.1.6", " multi_queue # not single \\").replace(" of a test", " \\"));
+        await host.run(["systemctl", "start", unit("slash")]);
+        expect(await host.run(["ip", "-d", "link", "show", "dev", "slash"])).toMatch(/multi_queue .*addrgenmode none/);
+        expect(await host.run(["ip", "route", "show", "dev", "slash"])).toContain("10.0.1.6");
+        await host.sh("systemctl stop kvm-tap@slash; rm /etc/kvm-tap/slash.tap");
+    });
+
+    it("says that the last line wants to go on, and applies the others", async () => {
+        await write("slash", `${tapFile("slash", "10.0.1.6")}link set dev slash mtu 1400 \\\n`);
+        expect((await host.attempt(["systemctl", "start", unit("slash")])).status).not.toBe(0);
+        expect(await journal("slash")).toContain("its last line ends with a backslash and was left out: 'link set dev slash mtu 1400 '");
+        expect(await host.run(["ip", "route", "show", "dev", "slash"])).toContain("10.0.1.6");
+        await host.sh("ip tuntap del dev slash mode tap; rm /etc/kvm-tap/slash.tap");
+    });
+
+    it("ip takes the lines of any text as the page does", async () => {
+        const piece = fc.constantFrom("zz", "zy q", " ", "\t", "\r", "\u00a0", "#", "\\", "\\\n", "\n", "# x \\\n");
+        const texts = fc.sample(fc.array(piece, { maxLength: 25 }).map(pieces => `${pieces.join("")}\n`), 150);
+        for (const text of texts) {
+            const { stderr } = await host.attempt(["ip", "-force", "-batch", "-"], text);
+            const said = [...stderr.matchAll(/^Object "([^"]*)" is unknown/gm)].map(([, word]) => word);
+            expect([text, said]).toEqual([text, batchLines(text).flatMap(({ command }) => wordsIn(command ?? "").slice(0, 1))]);
+        }
     });
 
     it("says which line does not make the device", async () => {

@@ -54,6 +54,10 @@ test.each<[string, Case, string]>([
     ["the stanza of a bridge", {
         files: { [INTERFACES]: "auto br0\niface br0 inet manual\n  pre-up ip tuntap add mode tap \\\n    vm0 user x; ip link set vm0 up\n  bridge_ports vm0\n" },
     }, "ifupdown"],
+    // As ifquery of ifupdown 0.8.41 tells.
+    ["a stanza behind a comment that ends with a backslash", { files: { [INTERFACES]: stanza.replace("iface", "  # mine \\\niface") } }, "ifupdown"],
+    ["a word in two lines", { files: { [INTERFACES]: stanza.replace("tuntap", "tun\\\ntap") } }, "ifupdown"],
+    ["a stanza in a comment", { files: { [INTERFACES]: stanza.replace("iface", "# \\\n#iface") } }, "nothing"],
     ["a bridge that only takes it as a port", { files: { [INTERFACES]: "auto br0\niface br0 inet manual\n  bridge_ports vm0\n" } }, "nothing"],
     ["tunctl", { files: { [INTERFACES]: "auto vm0\niface vm0 inet manual\n  pre-up tunctl -t vm0 -u libvirt-qemu\n" } }, "ifupdown"],
     ["an option of uml-utilities", { files: { [INTERFACES]: "allow-hotplug vm0\niface vm0 inet manual\n  tunctl_user libvirt-qemu\n" } }, "ifupdown"],

@@ -60,6 +60,33 @@ test.each([
     expect(file).toMatchObject({ settings: says, foreign: [], makes: true });
 });
 
+test.each(["ends with \\", "\\", " \\ \\\\ ", "a\\b", "C:\\"])("a description %j hides no line, and never ends with a backslash", description => {
+    const wanted: TapSettings = { name: "x", description, multiQueue: true, owner: "root", addresses: [], routes: [] };
+    const content = writeTapFile(wanted);
+    expect(content).not.toMatch(/\\\n/);
+    expect(parseTapFile(content, "x")).toMatchObject({ settings: { multiQueue: true, owner: "root" }, makes: true });
+    const edited = editTapFile(content, { ...wanted, mtu: 1400 });
+    expect(edited.match(/tuntap add/g)).toHaveLength(1);
+    expect(editTapFile(edited, { ...wanted, mtu: 1400 })).toBe(edited);
+});
+
+test.each([
+    ["a comment with a backslash", "# one \\\ntuntap add dev x mode tap multi_queue user root\n", { multiQueue: true, owner: "root" }, []],
+    ["a description with one, by hand", "# description: win\\\ntuntap add dev x mode tap user root\n", { description: "win", owner: "root" }, []],
+    ["one behind a command", "tuntap add dev x mode tap\naddress add 10.0.0.1/32 dev x # y \\\nlink set dev x mtu 1400\n",
+        { addresses: ["10.0.0.1/32"], mtu: 1400 }, []],
+    ["halves of a word", "tuntap add dev x mode tap\nlink set dev x m\\\ntu 1400\n", { mtu: 1400 }, []],
+    ["a last line that goes on nowhere", "tuntap add dev x mode tap\nlink set dev x mtu 1400 \\\n", {}, ["link set dev x mtu 1400 \\"]],
+    ["no address", "tuntap add dev x mode tap\naddress add 10.0.0/24 dev x\nroute add a/b dev x\n", { addresses: [], routes: [] },
+        ["address add 10.0.0/24 dev x", "route add a/b dev x"]],
+    ["a blank that is none to ip", "tuntap add dev x mode tap\nlink set dev x\u00a0mtu 1400\n", {}, ["link set dev x\u00a0mtu 1400"]],
+])("lines as ip reads them: %s", (_what, content, says, foreign) => {
+    const file = parseTapFile(content, "x");
+    expect(file).toMatchObject({ settings: says, foreign, makes: true });
+    const edited = editTapFile(content, { ...file.settings, addrGenMode: "none" });
+    expect(parseTapFile(edited, "x")).toEqual({ ...file, settings: { ...file.settings, addrGenMode: "none" } });
+});
+
 test("only the changed line changes", () => {
     const before = parseTapFile(charon, "charon_pvnet1").settings;
     expect(editTapFile(charon, { ...before, addresses: ["169.254.0.2/32"], routes: [...before.routes, { destination: "10.0.0.3/32" }] })).toBe(
