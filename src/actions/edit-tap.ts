@@ -5,7 +5,7 @@ import type { Plan, Planned, Problem, Step } from "../model/plan.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { editSysctls, parseSysctls, sysctlFilePath, type Sysctls } from "../model/sysctl-file.ts";
 import { editTapFile, tapFilePath, writeTapFile } from "../model/tap-file.ts";
-import { changeCommands, needsNewDevice, routeWords, takenOver, withoutDefaults, type TapSettings } from "../model/tap-settings.ts";
+import { changeCommands, DEFAULTS, needsNewDevice, routeWords, takenOver, withoutDefaults, type TapSettings } from "../model/tap-settings.ts";
 import { guestsRunningOn } from "../model/validate.ts";
 import { settingsFor, wishProblems, type TapWish } from "./make-tap.ts";
 import {
@@ -30,10 +30,11 @@ export function planEditTap(snapshot: Snapshot, wish: TapWish): Planned {
         ...deviceProblems(snapshot, name), ...wishProblems(snapshot, wish, name),
         before ? undefined : { says: msg("$0 is neither there nor written down.", name) },
         renew ? inUse(snapshot, name) : undefined,
+        running?.foreign?.has("create") && before && needsNewDevice(before, withAccounts(after, before)) ? madeByOthers(name) : undefined,
     ];
     return planned(problems, () => ({
         title: msg("Change the TAP device $0", name),
-        steps: renew ? renewing(snapshot, wish, after) : changing(snapshot, wish, after, running),
+        steps: renew ? renewing(snapshot, wish, after) : changing(snapshot, wish, after, running, heeding(after, before, running)),
         about: { device: name },
         holds: at => (!running || runsAs(at, after)) && isEnabled(at, name) === wish.atBoot,
     }));
@@ -46,6 +47,16 @@ function keepingMode(after: TapSettings, before: TapSettings | undefined): TapSe
     return { ...rest, ...mode !== undefined && { addrGenMode: mode } };
 }
 
+/** What others' lines of the file set stays on the running device as it is, unless this very thing is changed; the form has no "up". */
+function heeding(after: TapSettings, before: TapSettings | undefined, running: TapSettings | undefined): TapSettings {
+    const { foreign, mac, mtu, addrGenMode, up } = running ?? after;
+    const stays = (key: "mac" | "mtu" | "addrGenMode") => foreign?.has(key.toLowerCase()) && after[key] === before?.[key];
+    return {
+        ...after, ...stays("mac") && mac !== undefined && { mac }, ...stays("mtu") && mtu !== undefined && { mtu },
+        ...stays("addrGenMode") && addrGenMode !== undefined && { addrGenMode }, ...foreign?.has("state") && up !== undefined && { up },
+    };
+}
+
 /** Where the kernel shows a name and the wish has a number, or the other way round, it may be the same account: left as it is. */
 function withAccounts(after: TapSettings, running: TapSettings): TapSettings {
     const number = (text: string | undefined) => text !== undefined && /^\d+$/.test(text);
@@ -53,6 +64,10 @@ function withAccounts(after: TapSettings, running: TapSettings): TapSettings {
     const kept = (wished: string | undefined, now: string | undefined) => wished && now && number(wished) !== number(now) ? now : wished;
     const as = { owner: kept(owner, running.owner), group: kept(group, running.group) };
     return { ...rest, ...as.owner !== undefined && { owner: as.owner }, ...as.group !== undefined && { group: as.group } };
+}
+
+function madeByOthers(name: string): Problem {
+    return { says: msg("The line of $0 that makes the device says more than this page knows. Change multi-queue, owner and group there.", tapFilePath(name)) };
 }
 
 function inUse(snapshot: Snapshot, name: string): Problem | undefined {
@@ -76,10 +91,10 @@ function sysctlFileSteps(snapshot: Snapshot, { name, sysctls }: TapWish): Step[]
 }
 
 /** The file, then the same changes on the running device. */
-function changing(snapshot: Snapshot, wish: TapWish, after: TapSettings, running: TapSettings | undefined): Step[] {
+function changing(snapshot: Snapshot, wish: TapWish, after: TapSettings, running: TapSettings | undefined, now: TapSettings): Step[] {
     return [
         ...keepOffSteps(snapshot, [wish.name]), ...tapFileSteps(snapshot, after), ...sysctlFileSteps(snapshot, wish),
-        ...running ? [...runningSteps(running, after), ...sysctlSteps(snapshot, wish)] : [],
+        ...running ? [...runningSteps(running, now), ...sysctlSteps(snapshot, wish)] : [],
         ...bootSteps(snapshot, wish.name, wish.atBoot),
     ];
 }
@@ -266,7 +281,8 @@ export function planTakeOver(snapshot: Snapshot, name: string): Planned {
 /** Drift: the running device is made to be as the file says. */
 export function planApplyFile(snapshot: Snapshot, name: string): Planned {
     const running = runningSettings(snapshot, name), file = fileOf(snapshot, name);
-    const after = file && running && withAccounts({ mtu: 1500, ...file.settings }, running);
+    const said = file && { mtu: DEFAULTS.mtu, ...file.settings };
+    const after = said && running && withAccounts(heeding(said, said, running), running);
     const renew = after && needsNewDevice(running, after);
     return planned([
         ...deviceProblems(snapshot, name),

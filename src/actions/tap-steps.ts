@@ -7,6 +7,7 @@ import { networkdFile, networkdPath } from "../model/networkd-file.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { isTap, type TapDevice } from "../model/tap.ts";
 import { parseTapFile, tapFilePath, type TapFile } from "../model/tap-file.ts";
+import { settingsOfOthers } from "../model/tap-foreign.ts";
 import { driftOf, settingsOf, type TapSettings } from "../model/tap-settings.ts";
 
 export function unitOf(name: string): string {
@@ -77,9 +78,12 @@ export function tapOf(snapshot: Snapshot, name: string): TapDevice | undefined {
     return valueOf(snapshot.links)?.filter(isTap).find(link => link.name === name);
 }
 
+/** The device as it runs now, with what it owes to lines of its file that the page does not understand. */
 export function runningSettings(snapshot: Snapshot, name: string): TapSettings | undefined {
     const device = tapOf(snapshot, name);
-    return device && settingsOf(device, valueOf(snapshot.addresses)?.get(name) ?? [], valueOf(snapshot.routes) ?? []);
+    const foreign = settingsOfOthers(fileOf(snapshot, name)?.foreign ?? [], name);
+    const settings = device && settingsOf(device, valueOf(snapshot.addresses)?.get(name) ?? [], valueOf(snapshot.routes) ?? []);
+    return settings && { ...settings, ...foreign.size > 0 && { foreign } };
 }
 
 export function fileOf(snapshot: Snapshot, name: string): TapFile | undefined {

@@ -4,6 +4,7 @@
 import { batchLines, wordsIn, type BatchLine } from "./ip-batch.ts";
 import { named } from "./names.ts";
 import { parsePrefix } from "./nat-address.ts";
+import { settingsOfOthers } from "./tap-foreign.ts";
 import { withLength, type TapRoute, type TapSettings } from "./tap-settings.ts";
 
 export const TAP_DIRECTORY = "/etc/kvm-tap";
@@ -139,7 +140,7 @@ export function parseTapFile(content: string, name: string): TapFile {
     return {
         settings,
         foreign: lines.filter(line => line.says === undefined).map(line => line.text),
-        makes: last.has("create"),
+        makes: last.has("create") || makesByOthers(lines, name),
     };
 }
 
@@ -153,10 +154,15 @@ export function editTapFile(content: string, after: TapSettings): string {
     const saidLast = new Map<string, number>();
     lines.forEach((line, index) => line.says?.forEach(saying => saidLast.set(saying.key, index)));
     const kept = lines.flatMap((line, index) => editLine(line, index, wanted, saidLast));
-    const missing = [...wanted.values()].filter(saying => !saidLast.has(saying.key));
+    const missing = [...wanted.values()].filter(saying => !saidLast.has(saying.key) && !(saying.key === "create" && makesByOthers(lines, after.name)));
     for (const saying of missing)
         insert(kept, { text: saying.text, says: [saying] });
     return kept.map(line => `${line.text}\n`).join("");
+}
+
+/** Whether a line that we do not understand makes the device. One of ours beside it would be the one that counts. */
+function makesByOthers(lines: readonly Line[], name: string): boolean {
+    return settingsOfOthers(lines.filter(line => line.says === undefined).map(line => line.text), name).has("create");
 }
 
 /** What an edit leaves of a line: itself, itself written anew, or nothing. */

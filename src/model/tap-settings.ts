@@ -29,7 +29,23 @@ export interface TapSettings {
     /** With their lengths: `169.254.0.1/32`. */
     addresses: readonly string[];
     routes: readonly TapRoute[];
+    /** Of a running device: what lines of its file set that the page does not understand (tap-foreign.ts). Nobody's drift. */
+    foreign?: ReadonlySet<string>;
 }
+
+/** What tells an address of a device from its others, and a route: the kernel has one for each. */
+export function addressKey(address: string): string {
+    return `address ${address}`;
+}
+
+export function routeKey({ destination, metric, table }: TapRoute): string {
+    const usual = metric === undefined || metric === 0 || (metric === IPV6_METRIC && !destination.includes("."));
+    const main = table === undefined || table === "main" || table === "254";
+    return ["route", destination, ...usual ? [] : ["metric", metric], ...main ? [] : ["table", table]].join(" ");
+}
+
+/** What the kernel gives an IPv6 route for which nobody named a metric (IP6_RT_PRIO_USER). */
+const IPV6_METRIC = 1024;
 
 /** What the kernel gives a TAP device for which nobody asked for anything else (tun.c, addrconf.c). */
 export const DEFAULTS = { mtu: 1500, addrGenMode: "eui64" } as const;
@@ -58,8 +74,7 @@ function routeOf(route: Route): TapRoute {
         destination: withLength(route.destination),
         ...route.gateway !== undefined && { via: route.gateway },
         ...route.source !== undefined && { source: route.source },
-        // 1024 is what the kernel gives an IPv6 route for which nobody named a metric (IP6_RT_PRIO_USER).
-        ...route.metric !== undefined && !(route.family === "inet6" && route.metric === 1024) && { metric: route.metric },
+        ...route.metric !== undefined && !(route.family === "inet6" && route.metric === IPV6_METRIC) && { metric: route.metric },
         ...route.table !== undefined && route.table !== "main" && { table: route.table },
     };
 }
@@ -91,9 +106,32 @@ export function withoutDefaults(settings: TapSettings, said?: TapSettings): TapS
     };
 }
 
+/** The running device's addresses and routes, but for what others' lines of its file set: of that as much as `ours` says itself. */
+function withOurLists(kernel: TapSettings, ours: TapSettings): TapSettings {
+    const foreign = kernel.foreign ?? new Set<string>();
+    const split = <T>(key: (item: T) => string, now: readonly T[], said: readonly T[]) =>
+        [...now.filter(item => !foreign.has(key(item))), ...said.filter(item => foreign.has(key(item)))];
+    return {
+        ...kernel, addresses: split(addressKey, kernel.addresses, ours.addresses), routes: split(routeKey, kernel.routes, ours.routes),
+    };
+}
+
+/** The same of all settings. */
+function asOurs(kernel: TapSettings, file: TapSettings): TapSettings {
+    const { name, addresses, routes } = withOurLists(kernel, file);
+    const by = (key: string) => kernel.foreign?.has(key) ? file : kernel;
+    const { multiQueue, owner, group } = by("create"), { addrGenMode } = by("addrgenmode");
+    const { mac } = by("mac"), { mtu } = by("mtu"), { up } = by("state");
+    return {
+        name, multiQueue, addresses, routes, ...owner !== undefined && { owner }, ...group !== undefined && { group },
+        ...mac !== undefined && { mac }, ...mtu !== undefined && { mtu }, ...up !== undefined && { up },
+        ...addrGenMode !== undefined && { addrGenMode },
+    };
+}
+
 /** What a file should say so that it describes the device as it runs; a random MAC address that nobody wrote down stays random. */
 export function takenOver(file: TapSettings, kernel: TapSettings): TapSettings {
-    const { mac, ...rest } = withoutDefaults(kernel, file);
+    const { mac, ...rest } = withoutDefaults(asOurs(kernel, file), file);
     return {
         ...rest,
         ...file.description !== undefined && { description: file.description },
@@ -119,15 +157,15 @@ function whileDown(file: TapSettings, kernel: TapSettings): TapSettings {
 }
 
 /** In what the running device differs from what its file says (with the kernel's defaults where it says nothing). */
-export function driftOf(said: TapSettings, kernel: TapSettings): Drift[] {
-    const file = whileDown(said, kernel);
+export function driftOf(said: TapSettings, running: TapSettings): Drift[] {
+    const file = whileDown(said, running), kernel = asOurs(running, file);
     const yes = (value: boolean) => value ? "yes" : "no";
     const single: [Drift["what"], string | undefined, string | undefined][] = [
         ["multi-queue", yes(kernel.multiQueue), yes(file.multiQueue)],
         ["owner", sameAccount(kernel.owner, file.owner) ? file.owner : kernel.owner, file.owner],
         ["group", sameAccount(kernel.group, file.group) ? file.group : kernel.group, file.group],
         ["mac", file.mac && kernel.mac, file.mac],
-        ["mtu", String(kernel.mtu), String(file.mtu ?? DEFAULTS.mtu)],
+        ["mtu", String(kernel.mtu ?? DEFAULTS.mtu), String(file.mtu ?? DEFAULTS.mtu)],
         ["addrgenmode", file.addrGenMode && kernel.addrGenMode, file.addrGenMode],
         ["state", file.up === undefined ? undefined : kernel.up ? "up" : "down", file.up === undefined ? undefined : file.up ? "up" : "down"],
     ];
@@ -164,7 +202,8 @@ export function routeWords({ destination, via, source, metric, table }: TapRoute
 }
 
 /** What `ip -batch -` has to be told to make a device that is as `before` into one as `after`; not what needs a new device. */
-export function changeCommands(before: TapSettings, after: TapSettings): string[] {
+export function changeCommands(running: TapSettings, after: TapSettings): string[] {
+    const before = withOurLists(running, after);
     const dev = `dev ${after.name}`;
     const routes = { before: before.routes.map(routeWords), after: after.routes.map(routeWords) };
     const set = (words: string) => `link set ${dev} ${words}`;
@@ -183,5 +222,6 @@ export function changeCommands(before: TapSettings, after: TapSettings): string[
 
 /** What only a new device can have (tun.c: TUNSETIFF compares the flags; ip sets owners only when it makes the device). */
 export function needsNewDevice(before: TapSettings, after: TapSettings): boolean {
-    return before.multiQueue !== after.multiQueue || before.owner !== after.owner || before.group !== after.group;
+    const { multiQueue, owner, group, foreign } = before;
+    return !foreign?.has("create") && (multiQueue !== after.multiQueue || owner !== after.owner || group !== after.group);
 }
