@@ -9,9 +9,10 @@ import { importText } from "../../../src/model/nat-transfer.ts";
 import type { NatState } from "../../../src/model/nat.ts";
 import { natElements } from "../../../src/model/nat.ts";
 import { CHAIN_RULES, SETS } from "../../../src/model/nat-frame.ts";
-import type { Planned, Step } from "../../../src/model/plan.ts";
+import type { Planned } from "../../../src/model/plan.ts";
 import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
 import type { Link, Route } from "../../../src/model/tap.ts";
+import { armed as armedPlan, told } from "../armed.ts";
 
 const read = <T>(value: T) => ({ state: "read", value } as const);
 
@@ -86,28 +87,7 @@ function plan(planned: Planned) {
     return planned.plan;
 }
 
-/** What kvm-tap-nat is told. */
-interface Told {
-    nft: string[];
-    save: { mappings: string[] | null; sysctl: string[] | null };
-    end: { public: string; guest: string }[];
-    announce: string[];
-}
-
-function told(command: Step["does"] | undefined): Told {
-    expect(command).toMatchObject({ type: "command", argv: ["/usr/lib/kvm-tap/kvm-tap-nat", "arm", "15"] });
-    return JSON.parse(command?.type === "command" ? command.input ?? "" : "") as Told;
-}
-
-/** Every change is armed: one step, which the host takes back unless it is confirmed. */
-function armed(planned: Planned): Told {
-    const { confirm, steps } = plan(planned);
-    expect(confirm).toEqual({ seconds: 15 });
-    const arm = steps.at(-1);
-    expect(arm?.undo).toMatchObject({ argv: ["/usr/lib/kvm-tap/kvm-tap-nat", "revert"] });
-    return told(arm?.does);
-}
-
+const armed = (planned: Planned) => armedPlan(plan(planned));
 const lines = (text: string) => text.trimEnd().split("\n");
 
 describe("conflicts, each as a sentence at its field", () => {

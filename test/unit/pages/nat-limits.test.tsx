@@ -12,10 +12,12 @@ import { exportCsv, exportJson, importText } from "../../../src/model/nat-transf
 import { readState, type Mapping, type NatState } from "../../../src/model/nat.ts";
 import type { Plan } from "../../../src/model/plan.ts";
 import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
+import { armed } from "../armed.ts";
 import { bareMachine, stubCockpit } from "./cockpit-stub.ts";
 
 stubCockpit();
 Object.assign(globalThis, { TextEncoder });
+
 const { MapDialog } = await import("../../../src/pages/nat/map-dialog.tsx");
 const { NatDetail } = await import("../../../src/pages/nat/detail.tsx");
 const { AccessContext } = await import("../../../src/ui/access.tsx");
@@ -43,10 +45,7 @@ function host(state: NatState): Snapshot {
 
 /** The mappings that a plan writes down. */
 function written(plan: Plan): readonly Mapping[] {
-    const file = plan.steps.map(({ does }) => does).find(does => does.type === "file" && does.path === "/etc/kvm-tap/nat.nft");
-    if (file?.type !== "file" || file.content === null)
-        throw new Error("no file");
-    return readState(readNatFile(file.content).elements).state.mappings;
+    return readState(readNatFile((armed(plan).save.mappings ?? []).join("\n")).elements).state.mappings;
 }
 
 describe.each([true, false])("enabled: %s", enabled => {
