@@ -8,11 +8,11 @@ import type { Execute } from "./model/executed.ts";
 import { NOTHING_READ, type Libvirt, type Reading, type Snapshot } from "./model/snapshot.ts";
 import { GuestsPage } from "./pages/guests/index.tsx";
 import { HostPage } from "./pages/host/index.tsx";
+import { ArmedChanges } from "./pages/nat/change-status.tsx";
 import { NatPage } from "./pages/nat/index.tsx";
 import { TapsPage } from "./pages/taps/index.tsx";
 import { AccessContext } from "./ui/access.tsx";
 import { ErrorBoundary } from "./ui/error-boundary.tsx";
-import { ExecuteContext } from "./ui/executor.ts";
 import { hrefTo, useLocation } from "./ui/location.ts";
 import { AccessNotice, StreamNotices } from "./ui/notices.tsx";
 import { SnapshotContext } from "./ui/snapshot-context.ts";
@@ -87,19 +87,20 @@ export function Page({ snapshot, execute, show, retry }: PageProps) {
     }, [current, show]);
     return (
         <AccessContext value={accessOf[snapshot.access]}>
-            <ExecuteContext value={execute}>
-                <SnapshotContext value={snapshot}>
-                    <RetryContext value={retry}><Toasts>
-                        <Header all={all} current={current} libvirt={snapshot.libvirt} />
+            <SnapshotContext value={snapshot}>
+                <RetryContext value={retry}><Toasts>
+                    <Header all={all} current={current} libvirt={snapshot.libvirt} />
+                    <ArmedChanges machine={machine} execute={execute}>{notice => (
                         <main className="kt-main" tabIndex={-1}>
                             <h2 className="kt-sr-only">{current?.title}</h2>
                             <AccessNotice />
                             <StreamNotices snapshot={snapshot} retry={retry} />
+                            {notice}
                             <ErrorBoundary key={current?.place}>{current?.content}</ErrorBoundary>
                         </main>
-                    </Toasts></RetryContext>
-                </SnapshotContext>
-            </ExecuteContext>
+                    )}</ArmedChanges>
+                </Toasts></RetryContext>
+            </SnapshotContext>
         </AccessContext>
     );
 }

@@ -13,12 +13,13 @@ const HELPER = "/usr/lib/kvm-tap/kvm-tap-nat";
 export const RUN_DIRECTORY = "/run/kvm-tap";
 
 export type ChangeStatus =
-    | { state: "none" }
+    /** `remark`: what the last change, which took effect, could not do. */
+    | { state: "none"; remark?: string }
     /** Put back in so many seconds unless somebody confirms. */
     | { state: "pending"; seconds: number; deadline: string }
     | { state: "reverted"; reason: string };
 
-/** Reads what the helper left under /run: two files, no process. Pending is what is in the kernel already. */
+/** Reads what the helper left under /run: three files, no process. Pending is what is in the kernel already. */
 export async function changeStatus(machine: Machine): Promise<ChangeStatus> {
     const deadline = await machine.read(`${RUN_DIRECTORY}/nat-deadline`);
     if (deadline !== null) {
@@ -27,7 +28,10 @@ export async function changeStatus(machine: Machine): Promise<ChangeStatus> {
     }
     // Only now: a revert leaves the reason before it takes the deadline away.
     const reason = await machine.read(`${RUN_DIRECTORY}/nat-reverted/reason`);
-    return reason === null ? { state: "none" } : { state: "reverted", reason: reason.trim() };
+    if (reason !== null)
+        return { state: "reverted", reason: reason.trim() };
+    const remark = await machine.read(`${RUN_DIRECTORY}/nat-remark`);
+    return { state: "none", ...remark !== null && { remark: remark.trim() } };
 }
 
 export async function confirmChange(machine: Machine): Promise<void> {
@@ -48,9 +52,9 @@ export async function dismissReverted(machine: Machine): Promise<void> {
     await machine.run(["rm", "-rf", `${RUN_DIRECTORY}/nat-reverted`], { superuser: "require" });
 }
 
-/** Loads the file: the cure for a lost table and one way out of a difference. */
-export async function loadSaved(machine: Machine): Promise<void> {
-    await machine.run(["systemctl", "reload-or-restart", "kvm-tap-nat.service"], { superuser: "require" });
+/** Forgets what the last change could not do. */
+export async function dismissRemark(machine: Machine): Promise<void> {
+    await machine.run(["rm", "-f", `${RUN_DIRECTORY}/nat-remark`], { superuser: "require" });
 }
 
 /** Whether another machine on this link answers for the address; undefined where that cannot be found out. Takes up to 2 s. */

@@ -72,7 +72,9 @@ function useRun(done: string, onDone: (plan: Plan) => void) {
         if (result.state !== "done" || !result.holds)
             return;
         const undoPlan = result.undo;
-        toast({ kind: "success", title: done, ...(undoPlan && { action: { label: _("Undo"), run: () => undo(undoPlan) } }) });
+        // Of a change that waits for its confirmation the page itself tells, and what became of it.
+        if (!plan.confirm)
+            toast({ kind: "success", title: done, ...(undoPlan && { action: { label: _("Undo"), run: () => undo(undoPlan) } }) });
         onDone(plan);
     };
     return { run, start };

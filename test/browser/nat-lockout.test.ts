@@ -51,6 +51,8 @@ journey("after that an address of its own is mapped, and the page says what spea
     await cockpit.press("Map");
     await cockpit.row("203.0.113.10").getByText("May not work").click();
     await cockpit.frame.getByText("No guest is attached to charon0 now.").first().waitFor();
+    await cockpit.frame.getByText("Running and saved agree").waitFor();
+    await cockpit.waitFor("the unit to be active", async () => (await host.attempt(["systemctl", "is-active", "kvm-tap-nat"])).status === 0);
     await host.sh("nft flush ruleset");
     await cockpit.soon(cockpit.frame.getByText("The table is gone: nothing is translated").first());
 });

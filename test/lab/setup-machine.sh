@@ -10,7 +10,7 @@ for group; do
         packages="$packages chromium fonts-noto-core shellcheck mypy nftables curl"
         command -v busybox > /dev/null || packages="$packages busybox"
         ;;
-    packages) packages="$packages build-essential dpkg-dev debhelper lintian rpm rpmlint appstream xz-utils" ;;
+    packages) packages="$packages build-essential dpkg-dev debhelper dh-python lintian rpm rpmlint appstream xz-utils" ;;
     esac
 done
 node --version > /dev/null 2>&1 || packages="$packages nodejs npm"

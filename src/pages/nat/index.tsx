@@ -19,7 +19,7 @@ import { useSnapshot } from "../../ui/snapshot-context.ts";
 import { stableRows } from "../../ui/stable.ts";
 import { Empty } from "../../ui/states.tsx";
 import { _, plural } from "../../ui/translate.ts";
-import { ChangeStatusNotice, useChangeStatus } from "./change-status.tsx";
+import { usePendingChange } from "./change-status.tsx";
 import { natColumns, natFilters } from "./columns.tsx";
 import { NatDetail } from "./detail.tsx";
 import { NatStatus } from "./drift.tsx";
@@ -86,22 +86,21 @@ interface DialogProps {
     machine: Machine;
     around: Forwarding | undefined;
     onClose(): void;
-    onDone(): void;
 }
 
-function ChangeDialog({ rowKey, ...rest }: { rowKey: string; machine: Machine; onClose(): void; onDone(): void }) {
+function ChangeDialog({ rowKey, ...rest }: { rowKey: string; machine: Machine; onClose(): void }) {
     const snapshot = useSnapshot();
     const [old] = useState(() => stateOf(snapshot).mappings.find(mapping => mappingKey(mapping) === rowKey));
     return old ? <MapDialog old={old} {...rest} /> : null;
 }
 
-function Dialog({ open, machine, around, onClose, onDone }: DialogProps) {
+function Dialog({ open, machine, around, onClose }: DialogProps) {
     const snapshot = useSnapshot();
     switch (open.dialog) {
-    case "map": return <MapDialog machine={machine} onClose={onClose} onDone={onDone} />;
-    case "import": return <ImportDialog onClose={onClose} onDone={onDone} />;
+    case "map": return <MapDialog machine={machine} onClose={onClose} />;
+    case "import": return <ImportDialog onClose={onClose} />;
     case "settings": return <SettingsDialog onClose={onClose} />;
-    case "change": return <ChangeDialog rowKey={open.key} machine={machine} onClose={onClose} onDone={onDone} />;
+    case "change": return <ChangeDialog rowKey={open.key} machine={machine} onClose={onClose} />;
     case "test": return <TestDialog rowKey={open.key} machine={machine} around={around} onClose={onClose} />;
     case "remove": return (
         <Confirm
@@ -114,13 +113,13 @@ function Dialog({ open, machine, around, onClose, onDone }: DialogProps) {
     case "enable": return (
         <PlanDialog
             title={plural("Enable $0 mapping?", "Enable $0 mappings?", open.keys.length)} action={_("Enable")} done={_("Mapping enabled")}
-            planned={planEnableMappings(snapshot, open.keys, true)} onClose={onClose} onDone={onDone}
+            planned={planEnableMappings(snapshot, open.keys, true)} onClose={onClose}
         />
     );
     case "disable": return (
         <PlanDialog
             title={plural("Disable $0 mapping?", "Disable $0 mappings?", open.keys.length)} action={_("Disable")} done={_("Mapping disabled")}
-            planned={planEnableMappings(snapshot, open.keys, false)} onClose={onClose} onDone={onDone}
+            planned={planEnableMappings(snapshot, open.keys, false)} onClose={onClose}
             says={<EndingConnections keys={open.keys} machine={machine} />}
         />
     );
@@ -179,7 +178,7 @@ function PageActions({ open }: { open(what: Open): void }) {
 export function NatPage({ machine = host }: { machine?: Machine }) {
     const snapshot = useSnapshot();
     const around = useForwarding(machine, stateOf(snapshot).uplinks.join(" "));
-    const { status, refresh } = useChangeStatus(machine);
+    const pending = usePendingChange();
     const use = useUse(machine);
     const owners = useOwners(machine, snapshot);
     const traffic = useTraffic(snapshot.links);
@@ -196,8 +195,7 @@ export function NatPage({ machine = host }: { machine?: Machine }) {
     const detail = useCallback((row: NatRow) => <NatDetail rowKey={row.key} machine={machine} around={around} />, [machine, around]);
     return (
         <TrafficContext value={traffic}>
-            <ChangeStatusNotice machine={machine} status={status} refresh={refresh} />
-            {reading.state === "read" && <NatStatus reading={reading.value} pending={status.state === "pending"} />}
+            {reading.state === "read" && <NatStatus reading={reading.value} pending={pending} />}
             <WaysNotice reversePath={around?.reversePath} />
             <section className="kt-card kt-table-card">
                 <DataTable
@@ -208,7 +206,7 @@ export function NatPage({ machine = host }: { machine?: Machine }) {
             </section>
             {open && (
                 <DialogBoundary onClose={() => setOpen(undefined)}>
-                    <Dialog open={open} machine={machine} around={around} onClose={() => setOpen(undefined)} onDone={refresh} />
+                    <Dialog open={open} machine={machine} around={around} onClose={() => setOpen(undefined)} />
                 </DialogBoundary>
             )}
         </TrafficContext>

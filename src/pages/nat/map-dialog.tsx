@@ -142,13 +142,6 @@ function OwnAddress({ checked, onChange }: { checked: boolean; onChange(checked:
     );
 }
 
-/** The news afterwards: a change that waits for its confirmation is not done yet. */
-function doneWord(planned: Planned, old: Mapping | undefined): string {
-    if ("plan" in planned && planned.plan.confirm)
-        return _("Changed for now: the host puts it back unless it is confirmed");
-    return old ? _("Mapping changed") : _("Address mapped");
-}
-
 export interface MapDialogProps {
     /** The mapping to change; absent: a new one. */
     old?: Mapping;
@@ -180,7 +173,7 @@ export function MapDialog({ old, guestAddress = "", machine, onClose, onDone }: 
     return (
         <PlanDialog
             title={old ? format(_("Change the mapping of $0"), mappingKey(old)) : _("Map a public address")} size="large"
-            action={old ? _("Change") : _("Map")} done={doneWord(planned, old)} planned={planned}
+            action={old ? _("Change") : _("Map")} done={old ? _("Mapping changed") : _("Address mapped")} planned={planned}
             says={_("The guest is reached at the public address, and what it sends leaves with that address.")}
             confirm={own && form.acceptOwn ? format(_("I know that $0 then leads to the guest and no longer to this host."), form.public) : undefined}
             onClose={onClose} {...(onDone ? { onDone } : {})}

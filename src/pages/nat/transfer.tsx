@@ -51,7 +51,7 @@ function LineErrors({ planned }: { planned: Planned }) {
     );
 }
 
-export function ImportDialog({ onClose, onDone }: { onClose(): void; onDone(): void }) {
+export function ImportDialog({ onClose }: { onClose(): void }) {
     const snapshot = useSnapshot();
     const [text, setText] = useState("");
     const [name, setName] = useState("");
@@ -62,7 +62,7 @@ export function ImportDialog({ onClose, onDone }: { onClose(): void; onDone(): v
     return (
         <PlanDialog
             title={"plan" in planned ? translate(planned.plan.title) : _("Import mappings")} size="large" action={_("Import")}
-            done={_("Mappings imported")} planned={planned} onClose={onClose} onDone={onDone}
+            done={_("Mappings imported")} planned={planned} onClose={onClose}
             says={_("CSV with a first line that names the columns (public, guest, description, enabled, limits, log), or JSON as exported here.")}
         >
             <FileUpload

@@ -150,7 +150,7 @@ describe("mapping an address", () => {
 });
 
 test("an import with errors names each line and cannot be run; corrected it can", async () => {
-    await show(<ImportDialog onClose={() => undefined} onDone={() => undefined} />);
+    await show(<ImportDialog onClose={() => undefined} />);
     const text = screen.getByLabelText("Text of the file");
     await userEvent.click(text);
     await userEvent.paste("public,guest\n203.0.113.10,10.0.0.2\n203.0.113.10,10.0.0.3\nnonsense,10.0.0.4\n");
