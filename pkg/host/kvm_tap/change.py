@@ -191,6 +191,8 @@ def announce_later(addresses: List[tables.Network]) -> None:
 def enact(change: Change) -> None:
     """Runs a change. Raises Failure where it could not be run or an address of it could not be held; all is as before then."""
     before = tables.listing()
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(REMARK)
     tables.execute(change.nft)
     own = {text for pair in change.pairs for text in (str(pair.public), str(pair.public.network_address))}
     try:
