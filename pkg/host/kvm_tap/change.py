@@ -270,13 +270,17 @@ def is_armed() -> bool:
                in ("active", "activating") for kind in ("timer", "service"))
 
 
+def settle() -> None:
+    """A change that nobody will put back any more, since whoever armed it or was to put it back was killed, is put back now."""
+    if os.path.exists(PENDING) and not is_armed():
+        put_back("whoever made it was ended before")
+
+
 def refuse_beside_another() -> None:
-    """One armed change at a time. One that nobody will put back any more, since whoever armed it was killed, is put back now."""
-    if not os.path.exists(PENDING):
-        return
-    if is_armed():
+    """One armed change at a time."""
+    settle()
+    if os.path.exists(PENDING):
         raise Failure("another change is waiting for its confirmation: confirm it or put it back first")
-    put_back("whoever made it was ended before it was armed")
 
 
 def track_first() -> None:
@@ -432,11 +436,12 @@ def load() -> None:
         if text is None:
             remove()
             return
-        lost = tables.loaded() is None
+        lost, before = tables.loaded() is None, tables.listing()
         try:
             tables.execute(text)
-            if tables.loaded() is None:
-                raise Failure(f"{FILE} makes no table {tables.TABLE}: it is empty, or damaged")
+            if tables.loaded() is None or not any(tables.written(text).sets.values()):
+                tables.execute(before)
+                raise Failure(f"{FILE} has no mappings: it is empty, or damaged")
         except Failure as failure:
             # What is saved cannot be loaded, but what it says is held and guarded.
             complain(agree())
@@ -491,4 +496,5 @@ def unload() -> None:
 def routes() -> None:
     """Makes the host agree with the table as it is."""
     with lock():
+        settle()
         complain(agree())

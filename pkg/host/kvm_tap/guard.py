@@ -68,10 +68,10 @@ def is_outside(uplink: str, version: int, links: Links) -> bool:
 
 
 def guarded(uplink: str, table: Table, links: Links) -> List[Network]:
-    """Sources that must not leave by this uplink: translated ones, and private ones of guests' devices."""
+    """Private sources that must not leave by this uplink: of mapped guests, and of guests behind TAP devices."""
     of_mapped = routed_over(set(table.links("taps")), links)
     of_others = {network for network in routed_over(links.taps, links) if is_outside(uplink, network.version, links)}
-    return sorted({*table.guests, *filter(is_private, of_mapped | of_others)}, key=by_address)
+    return sorted(filter(is_private, {*table.guests, *of_mapped, *of_others}), key=by_address)
 
 
 # The program -------------------------------------------------------------------------------------------------------------
