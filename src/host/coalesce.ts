@@ -13,7 +13,7 @@ export class Coalesce {
     #closed = false;
     #timer: ReturnType<typeof setTimeout> | undefined;
 
-    /** @param work what to do; it must handle its own errors */
+    /** @param work what to do; it handles its own errors. One that escapes it goes to the console, and whatever comes next is done. */
     constructor(readonly work: () => Promise<void>) {}
 
     /** Asks for the work to be done soon. Resolves when it was done, begun after this call: it has seen whatever happened before. */
@@ -31,7 +31,11 @@ export class Coalesce {
         this.#running = true;
         for (let current = this.#take(); current && !this.#closed; current = this.#take()) {
             const start = performance.now();
-            await this.work();
+            try {
+                await this.work();
+            } catch (error) {
+                unhandled(error);
+            }
             current.resolve();
             await this.#pause(Math.min(performance.now() - start, LONGEST_PAUSE));
         }
@@ -53,6 +57,11 @@ export class Coalesce {
         clearTimeout(this.#timer);
         this.#next?.resolve();
     }
+}
+
+/** An error that nobody has a sentence for: it must not stop what goes on. */
+export function unhandled(error: unknown): void {
+    console.error(error);
 }
 
 interface PromiseWithResolvers {

@@ -2,7 +2,7 @@
 // The machine behind the page: Cockpit's bridge, through the channels that every bridge since 287 has (stream, fsread1,
 // fsreplace1, fswatch1). Output travels as bytes and is decoded here: a text channel would replace NUL, which separates
 // the files that files.ts reads, and the Python bridges end a text channel at the first byte that is not UTF-8.
-import { ChangedMeanwhile, CommandError, ENVIRONMENT, type Machine, type RunOptions, type Stream, type StreamHandlers } from "./run.ts";
+import { ChangedMeanwhile, CommandError, ENVIRONMENT, limitOf, type Machine, type RunOptions, type Stream, type StreamHandlers } from "./run.ts";
 
 /** What a stream channel says when it closes. */
 interface Closing {
@@ -50,10 +50,16 @@ function run(argv: readonly string[], options: RunOptions = {}): Promise<string>
     return new Promise((resolve, reject) => {
         const output: string[] = [];
         const channel = open(argv, options, chunk => output.push(chunk), error => {
+            clearTimeout(timer);
             if (!error)
                 return resolve(output.join(""));
             reject(options.mixed ? new CommandError(argv, error.problem, error.exitStatus, output.join("").trim()) : error);
         });
+        const limit = limitOf(options);
+        const timer = limit === undefined ? undefined : setTimeout(() => {
+            reject(new CommandError(argv, "timeout", null, ""));
+            channel.close("timeout");
+        }, limit);
         send(channel, options.input ?? "");
         channel.control({ command: "done" });
     });

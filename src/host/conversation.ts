@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Many questions to one running process: virsh, ip and nft all read commands from standard input and answer in order. A
 // thousand definitions, a fresh look at the links or the traffic every second then cost no further process.
-import { CommandError, type Machine, type Stream } from "./run.ts";
+import { CommandError, PATIENCE, type Machine, type Stream } from "./run.ts";
 
 /** How a program's answers are told apart. */
 export interface Grammar {
@@ -19,7 +19,7 @@ export interface Grammar {
 interface Question {
     count: number;
     answered(text: string): void;
-    failed(error: CommandError): void;
+    failed(error: unknown): void;
 }
 
 export class Conversation {
@@ -31,20 +31,26 @@ export class Conversation {
     #count = 0;
     #questions: Question[] = [];
     #ended: CommandError | undefined;
+    #silence: ReturnType<typeof setTimeout> | undefined;
 
-    /** @param ended is told when the process ended by itself, after the open questions failed */
-    constructor(machine: Machine, readonly argv: readonly string[], readonly grammar: Grammar, ended: (error: CommandError) => void) {
+    /**
+     * @param ended is told when the process ended by itself, after the open questions failed. One that says nothing for too long while
+     * it is asked something hangs, and counts as ended; with every word of an answer its time begins anew.
+     */
+    constructor(
+        machine: Machine, readonly argv: readonly string[], readonly grammar: Grammar, readonly ended: (error: CommandError) => void,
+    ) {
         this.#stream = machine.stream(argv, {
             data: chunk => this.#receive(chunk),
-            end: error => {
-                this.#fail(error);
-                if (this.#ended)
-                    ended(this.#ended);
-            },
+            // What it said last explains its end: with `mixed` its errors are in the text.
+            end: error => this.#end(error?.problem ?? null, error?.exitStatus ?? 0, this.#unread() || (error?.words ?? "")),
         }, { mixed: true });
     }
 
-    /** Asks several things in one go; `answer` is called for each in order, as it comes. */
+    /**
+     * Asks several things in one go; `answer` is called for each in order, as it comes. An answer that it cannot take is the end of
+     * these questions, not of the conversation.
+     */
     ask(commands: readonly string[], answer: (text: string, index: number) => void): Promise<void> {
         if (this.#ended)
             return Promise.reject(this.#ended);
@@ -54,7 +60,11 @@ export class Conversation {
                 const count = ++this.#count;
                 this.#questions.push({
                     count,
-                    answered: text => { answer(text, index); if (--open === 0) resolve(); },
+                    answered: text => {
+                        answer(text, index);
+                        if (--open === 0)
+                            resolve();
+                    },
                     failed: reject,
                 });
                 return this.grammar.line(command, count);
@@ -62,6 +72,7 @@ export class Conversation {
             if (open === 0)
                 return resolve();
             this.#stream.write(lines.join(""));
+            this.#listen();
         });
     }
 
@@ -79,8 +90,12 @@ export class Conversation {
 
     #receive(chunk: string) {
         this.#kept.push(chunk);
-        if (this.grammar.last !== undefined && !chunk.includes(this.grammar.last))
-            return;
+        if (this.grammar.last === undefined || chunk.includes(this.grammar.last))
+            this.#answer();
+        this.#listen();
+    }
+
+    #answer() {
         this.#text += this.#kept.join("");
         this.#kept = [];
         let start = 0;
@@ -91,19 +106,41 @@ export class Conversation {
             this.#questions.shift();
             const answer = this.#text.slice(start, end);
             start = this.#searched = end;
-            question.answered(answer);
+            try {
+                question.answered(answer);
+            } catch (error) {
+                question.failed(error);
+            }
         }
         this.#text = this.#text.slice(start);
         this.#searched = Math.max(0, this.#text.length - 64);
     }
 
-    /** What the process said last explains its end: with `mixed` its errors are in the text. */
-    #fail(error: CommandError | undefined) {
-        const words = (this.#text + this.#kept.join("")).trim();
-        this.#ended ??= new CommandError(this.argv, error?.problem ?? null, error?.exitStatus ?? 0, words || (error?.words ?? ""));
-        const questions = this.#questions;
-        this.#questions = [];
-        for (const question of questions)
-            question.failed(this.#ended);
+    #listen() {
+        clearTimeout(this.#silence);
+        if (this.#questions.length > 0)
+            this.#silence = setTimeout(() => this.#hang(), PATIENCE);
+    }
+
+    #hang() {
+        this.#stream.close();
+        this.#end("timeout", null, "");
+    }
+
+    #end(problem: string | null, exitStatus: number | null, words: string) {
+        const error = new CommandError(this.argv, problem, exitStatus, words);
+        this.#fail(error);
+        this.ended(error);
+    }
+
+    #unread(): string {
+        return (this.#text + this.#kept.join("")).trim();
+    }
+
+    #fail(error: CommandError) {
+        clearTimeout(this.#silence);
+        this.#ended ??= error;
+        for (const question of this.#questions.splice(0))
+            question.failed(error);
     }
 }

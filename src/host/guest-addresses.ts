@@ -20,8 +20,10 @@ export interface AddressSearch {
 /** `ip -j neigh`: entries that nobody answered for (FAILED, INCOMPLETE) have no lladdr. */
 export function neighboursIn(answer: string): FoundAddress[] {
     const list: unknown = JSON.parse(answer);
-    return (Array.isArray(list) ? list as { dst?: unknown; lladdr?: unknown }[] : []).flatMap(({ dst, lladdr }) =>
-        typeof dst === "string" && typeof lladdr === "string" ? [{ mac: lladdr.toLowerCase(), address: dst, by: "neighbour" as const }] : []);
+    return (Array.isArray(list) ? list as ({ dst?: unknown; lladdr?: unknown } | null)[] : []).flatMap(entry => {
+        const { dst, lladdr } = entry ?? {};
+        return typeof dst === "string" && typeof lladdr === "string" ? [{ mac: lladdr.toLowerCase(), address: dst, by: "neighbour" as const }] : [];
+    });
 }
 
 /**

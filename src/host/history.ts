@@ -20,7 +20,7 @@ export function isDenied(line: string): boolean {
 export function entryIn(line: string): HistoryEntry | undefined {
     let fields: Record<string, unknown>;
     try {
-        fields = JSON.parse(line) as Record<string, unknown>;
+        fields = { ...JSON.parse(line) as Record<string, unknown> };
     } catch {
         return undefined;
     }

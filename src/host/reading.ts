@@ -34,6 +34,8 @@ const DENIED = new RegExp([
 export interface Sentences {
     /** The program is not there: what to install. */
     missing: Message;
+    /** It says nothing (`PATIENCE`); where the program itself is not what hangs. */
+    silent?: Message;
     /** Anything else that went wrong. */
     failed: Message;
 }
@@ -45,5 +47,7 @@ export function failed(error: unknown, sentences: Sentences): { state: "failed";
         return { state: "failed", says: sentences.missing, words };
     if (error instanceof CommandError && error.problem === "access-denied" || DENIED.test(words))
         return { state: "failed", says: msg("This cannot be read without administrative access."), words };
+    if (error instanceof CommandError && error.problem === "timeout")
+        return { state: "failed", says: sentences.silent ?? msg("$0 does not answer. It hangs, or the host is very busy.", error.argv[0] ?? ""), words };
     return { state: "failed", says: sentences.failed, words };
 }

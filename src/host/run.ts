@@ -11,6 +11,19 @@ export interface RunOptions {
     accept?: readonly number[];
     /** Standard error comes in the output, in the order it was written: where an error belongs to the command before it. */
     mixed?: true;
+    /** Of `run`: after so many milliseconds it is ended, and fails with the problem "timeout". Absent: see `limitOf`. */
+    timeout?: number;
+}
+
+/**
+ * How long a program that is asked something may say nothing, in milliseconds: longer than a busy host takes, and short enough for
+ * somebody who waits. What then does not answer hangs.
+ */
+export const PATIENCE = 45_000;
+
+/** Reads end; a change may take its time, unless whoever makes it knows better. */
+export function limitOf({ timeout, superuser }: RunOptions): number | undefined {
+    return timeout ?? (superuser === "require" ? undefined : PATIENCE);
 }
 
 /**
@@ -23,7 +36,7 @@ export const ENVIRONMENT = ["LC_ALL=C.UTF-8", "HOME=/dev/null", "XDG_CACHE_HOME=
 export class CommandError extends Error {
     constructor(
         readonly argv: readonly string[],
-        /** Cockpit's problem code: not-found, access-denied, terminated …; null when the command ran and failed. */
+        /** Cockpit's problem code: not-found, access-denied, terminated, timeout …; null when the command ran and failed. */
         readonly problem: string | null,
         readonly exitStatus: number | null,
         /** What the command wrote to standard error. */

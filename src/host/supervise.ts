@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // A stream that should go on for ever, and what to do when it does not.
+import { unhandled } from "./coalesce.ts";
 import { CommandError, type Machine, type RunOptions, type Stream } from "./run.ts";
 
 /** After an end, tried again after these milliseconds if not told otherwise; then only when somebody says that something changed. */
@@ -68,22 +69,32 @@ export class Supervise {
                 const lines = (rest + chunk).split("\n");
                 rest = lines.pop() ?? "";
                 for (const line of lines)
-                    this.handlers.line(line);
+                    this.#line(line);
             },
             end: error => this.#ended(error ?? new CommandError(this.argv, null, 0, "")),
         }, this.options);
         this.#stream = stream;
-        const reading = this.handlers.opened();
+        const reading = attempt(() => this.handlers.opened());
         if (reading)
             void reading.then(() => { if (this.#stream === stream) this.#settle(); });
         else
             this.#settle();
     }
 
+    /** Something happened, whatever the line says: where it cannot be handled, all of it is read as after a start. */
+    #line(line: string) {
+        try {
+            this.handlers.line(line);
+        } catch (error) {
+            unhandled(error);
+            attempt(() => this.handlers.settled());
+        }
+    }
+
     #settle() {
         this.#settling = setTimeout(() => {
             this.#attempts = 0;
-            this.handlers.settled();
+            attempt(() => this.handlers.settled());
         }, SETTLED);
     }
 
@@ -93,6 +104,15 @@ export class Supervise {
         const delay = error.problem === "not-found" ? undefined : this.delays[this.#attempts++];
         if (delay !== undefined)
             this.#timer = setTimeout(() => this.#open(), delay);
-        this.handlers.ended(error, delay !== undefined);
+        attempt(() => this.handlers.ended(error, delay !== undefined));
+    }
+}
+
+function attempt<T>(work: () => T): T | undefined {
+    try {
+        return work();
+    } catch (error) {
+        unhandled(error);
+        return undefined;
     }
 }

@@ -18,7 +18,8 @@ export function isOther(unit: string): boolean {
 export function activeUnitsIn(json: string): Map<string, string> {
     const units = new Map<string, string>();
     const list: unknown = JSON.parse(json || "[]");
-    for (const item of Array.isArray(list) ? list as Record<string, unknown>[] : []) {
+    for (const entry of Array.isArray(list) ? list as (Record<string, unknown> | null)[] : []) {
+        const item = entry ?? {};
         if (typeof item["unit"] === "string" && typeof item["active"] === "string" && item["load"] !== "not-found")
             units.set(item["unit"], item["active"]);
     }

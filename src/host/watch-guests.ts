@@ -30,6 +30,7 @@ const DELAYS = [1000, 1000, 3000] as const;
 
 const SENTENCES = {
     missing: msg("virsh is not installed. Install the package libvirt-clients (Debian) or libvirt-client (Fedora)."),
+    silent: msg("libvirt does not answer. It hangs, or the host is very busy: see “systemctl status libvirtd” or “systemctl status virtqemud”."),
     failed: msg("libvirt cannot be reached. Start it with “systemctl start libvirtd” or “systemctl start virtqemud”."),
 };
 

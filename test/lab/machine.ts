@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { watch } from "node:fs";
 import { access, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { ChangedMeanwhile, CommandError, ENVIRONMENT } from "../../src/host/run.ts";
+import { ChangedMeanwhile, CommandError, ENVIRONMENT, limitOf } from "../../src/host/run.ts";
 import type { Machine, RunOptions, Stream, StreamHandlers } from "../../src/host/run.ts";
 import { finish } from "./exec.ts";
 
@@ -61,8 +61,19 @@ function run(leader: number, argv: readonly string[], options: RunOptions = {}):
         const output: string[] = [];
         const child = follow(leader, argv, {
             data: chunk => output.push(chunk),
-            end: error => { if (error) reject(error); else resolve(output.join("")); },
+            end: error => {
+                clearTimeout(timer);
+                if (error)
+                    reject(error);
+                else
+                    resolve(output.join(""));
+            },
         }, options);
+        const limit = limitOf(options);
+        const timer = limit === undefined ? undefined : setTimeout(() => {
+            reject(new CommandError(argv, "timeout", null, ""));
+            child.kill();
+        }, limit);
         child.stdin.end(options.input ?? "");
     });
 }

@@ -5,9 +5,11 @@ import { Coalesce } from "../../../src/host/coalesce.ts";
 import { Conversation } from "../../../src/host/conversation.ts";
 import { ipGrammar } from "../../../src/host/ip.ts";
 import { nftGrammar } from "../../../src/host/nft.ts";
-import { CommandError } from "../../../src/host/run.ts";
+import { failed } from "../../../src/host/reading.ts";
+import { CommandError, limitOf, PATIENCE, type RunOptions } from "../../../src/host/run.ts";
 import { Supervise } from "../../../src/host/supervise.ts";
 import { virshGrammar } from "../../../src/host/virsh.ts";
+import { inEnglish, msg } from "../../../src/model/message.ts";
 import { captured, releases, streamingMachine } from "./captured.ts";
 
 describe("a conversation", () => {
@@ -57,6 +59,82 @@ describe("a conversation", () => {
         await expect(conversation.one("list")).rejects.toMatchObject({ exitStatus: 1 });
         expect(ended).toHaveBeenCalledTimes(1);
     });
+});
+
+test("an answer that cannot be taken fails its question, not the conversation", async () => {
+    const { machine, streams } = streamingMachine();
+    const conversation = new Conversation(machine, ["ip"], ipGrammar, () => undefined);
+    const taken: string[] = [];
+    const asked = conversation.ask(["link show", "route show"], answer => {
+        taken.push(answer);
+        if (taken.length === 1)
+            throw new Error("not like this");
+    });
+    const later = conversation.one("rule show");
+    expect(() => streams[0]?.handlers.data("[]\n[1]\n[2]\n")).not.toThrow();
+    await expect(asked).rejects.toThrow("not like this");
+    expect(await later).toBe("[2]\n");
+    expect(taken).toEqual(["[]\n", "[1]\n"]);
+});
+
+describe("a program that says nothing", () => {
+    beforeEach(() => { jest.useFakeTimers(); });
+    afterEach(() => { jest.useRealTimers(); });
+
+    it.each([["virsh", virshGrammar("t")], ["ip", ipGrammar], ["nft", nftGrammar]] as const)("%s is ended, and its questions fail", async (tool, grammar) => {
+        const { machine, streams } = streamingMachine();
+        const ended = jest.fn();
+        const conversation = new Conversation(machine, [tool], grammar, ended);
+        await jest.advanceTimersByTimeAsync(10 * PATIENCE);
+        expect(ended).not.toHaveBeenCalled(); // it was not asked anything
+        const asked = [conversation.one("one"), conversation.one("two")].map(question => question.then(() => "answered", (error: CommandError) => error.problem));
+        await jest.advanceTimersByTimeAsync(PATIENCE - 1);
+        expect(ended).not.toHaveBeenCalled();
+        await jest.advanceTimersByTimeAsync(1);
+        expect(await Promise.all(asked)).toEqual(["timeout", "timeout"]);
+        expect(streams[0]?.closed).toBe(true);
+        expect(ended).toHaveBeenCalledTimes(1);
+        await expect(conversation.one("three")).rejects.toMatchObject({ problem: "timeout" });
+    });
+
+    it("is not one that is slow: with each word its time begins anew", async () => {
+        const { machine, streams } = streamingMachine();
+        const ended = jest.fn();
+        const conversation = new Conversation(machine, ["ip"], ipGrammar, ended);
+        const asked = conversation.one("link show");
+        for (const piece of ["[", "{", "}"]) {
+            await jest.advanceTimersByTimeAsync(PATIENCE - 1);
+            streams[0]?.handlers.data(piece);
+        }
+        await jest.advanceTimersByTimeAsync(PATIENCE - 1);
+        streams[0]?.handlers.data("]\n");
+        expect(await asked).toBe("[{}]\n");
+        await jest.advanceTimersByTimeAsync(10 * PATIENCE);
+        expect(ended).not.toHaveBeenCalled();
+    });
+
+    it("nor one that was let go of", async () => {
+        const { machine } = streamingMachine();
+        const ended = jest.fn();
+        const conversation = new Conversation(machine, ["ip"], ipGrammar, ended);
+        const asked = conversation.one("link show").catch((error: CommandError) => error.problem);
+        conversation.close();
+        await jest.advanceTimersByTimeAsync(10 * PATIENCE);
+        expect(await asked).toBe("cancelled");
+        expect(ended).not.toHaveBeenCalled();
+    });
+
+    it("is said in a sentence", () => {
+        const sentences = { missing: msg("missing"), failed: msg("failed") };
+        const hangs = (argv: string[], more = {}) => inEnglish(failed(new CommandError(argv, "timeout", null, ""), { ...sentences, ...more }).says);
+        expect(hangs(["systemctl", "list-units"])).toBe("systemctl does not answer. It hangs, or the host is very busy.");
+        expect(hangs(["virsh"], { silent: msg("libvirt sleeps") })).toBe("libvirt sleeps");
+    });
+});
+
+test("reads have a limit, changes only where they say so", () => {
+    expect([{}, { superuser: "try" }, { superuser: "require" }, { superuser: "require", timeout: 7 }, { timeout: 7 }].map(options => limitOf(options as RunOptions)))
+        .toEqual([PATIENCE, PATIENCE, undefined, 7, 7]);
 });
 
 describe("a stream that should go on", () => {
@@ -129,6 +207,31 @@ describe("a stream that should go on", () => {
         expect(short.told).toEqual(["opened", "ended not-found false"]);
     });
 
+    it("goes on after a line that cannot be handled, and has everything read", () => {
+        const { machine, streams } = streamingMachine();
+        const told: string[] = [];
+        const silent = jest.spyOn(console, "error").mockImplementation(() => undefined);
+        new Supervise(machine, ["tool"], {
+            line(line) {
+                told.push(line);
+                if (line === "odd")
+                    throw new Error("odd");
+            },
+            opened: () => { throw new Error("opened"); },
+            settled: () => { told.push("settled"); throw new Error("settled"); },
+            ended: () => { told.push("ended"); throw new Error("ended"); },
+        });
+        streams[0]?.handlers.data("one\nodd\ntwo\n");
+        expect(told).toEqual(["one", "odd", "settled", "two"]);
+        jest.advanceTimersByTime(1000);
+        streams[0]?.handlers.end(new CommandError(["tool"], null, 1, ""));
+        jest.advanceTimersByTime(100);
+        expect(told.slice(4)).toEqual(["settled", "ended"]);
+        expect(streams).toHaveLength(2);
+        expect(silent).toHaveBeenCalledTimes(6);
+        silent.mockRestore();
+    });
+
     it("is not tried again where the program is missing, nor after it was closed", () => {
         const missing = supervised("not-found");
         missing.end();
@@ -168,6 +271,23 @@ describe("coalesced work", () => {
         await work.request();
         const [one = 0, two = 0] = starts;
         expect(two - one).toBeGreaterThanOrEqual(75);
+    });
+
+    it("goes on after an error, and lets nobody wait for what failed", async () => {
+        const silent = jest.spyOn(console, "error").mockImplementation(() => undefined);
+        let runs = 0;
+        const work = new Coalesce(() => {
+            runs++;
+            if (runs === 1)
+                throw new Error("at once");
+            return runs === 2 ? Promise.reject(new Error("later")) : Promise.resolve();
+        });
+        for (const count of [1, 2, 3]) {
+            await work.request();
+            expect(runs).toBe(count);
+        }
+        expect(silent).toHaveBeenCalledTimes(2);
+        silent.mockRestore();
     });
 
     it("lets nobody wait once it is closed", async () => {
