@@ -14,7 +14,7 @@ import { TapsPage } from "./pages/taps/index.tsx";
 import { AccessContext } from "./ui/access.tsx";
 import { ErrorBoundary } from "./ui/error-boundary.tsx";
 import { hrefTo, useLocation } from "./ui/location.ts";
-import { AccessNotice, StreamNotices } from "./ui/notices.tsx";
+import { AccessNotice, StreamNotices, UnreadNotices } from "./ui/notices.tsx";
 import { SnapshotContext } from "./ui/snapshot-context.ts";
 import { RetryContext } from "./ui/states.tsx";
 import { Toasts } from "./ui/toasts.tsx";
@@ -95,6 +95,7 @@ export function Page({ snapshot, execute, show, retry }: PageProps) {
                             <h2 className="kt-sr-only">{current?.title}</h2>
                             <AccessNotice />
                             <StreamNotices snapshot={snapshot} retry={retry} />
+                            <UnreadNotices snapshot={snapshot} />
                             {notice}
                             <ErrorBoundary key={current?.place}>{current?.content}</ErrorBoundary>
                         </main>

@@ -22,7 +22,7 @@ import { settingsOf, withLength, withoutDefaults } from "../model/tap-settings.t
 import type { TapSettings } from "../model/tap-settings.ts";
 import { guestAddressProblem, guestsNaming, newDeviceProblem } from "../model/validate.ts";
 import { isAmbiguous, update } from "./edit-interface.ts";
-import { contentOf, fileSteps, keepOffSteps, systemctl, unitOf } from "./tap-steps.ts";
+import { contentOf, fileSteps, keepOffSteps, systemctl, unitOf, unreadProblems } from "./tap-steps.ts";
 
 /** An interface of a guest's configured definition. */
 export interface ProtectTarget {
@@ -64,6 +64,9 @@ export function planProtect(snapshot: Snapshot, wish: ProtectWish): Planned {
     const facts = hostFacts(snapshot);
     if (!facts)
         return problem(msg("Guests and devices of this host have not been read."));
+    const unread = unreadProblems(snapshot);
+    if (unread.length > 0)
+        return { problems: unread };
     const refused = libvirtProblem(snapshot);
     if (refused)
         return problem(refused);

@@ -78,12 +78,16 @@ export function tapOf(snapshot: Snapshot, name: string): TapDevice | undefined {
     return valueOf(snapshot.links)?.filter(isTap).find(link => link.name === name);
 }
 
-/** The device as it runs now, with what it owes to lines of its file that the page does not understand. */
+/**
+ * The device as it runs now, with what it owes to lines of its file that the page does not understand. Undefined, too, while its
+ * addresses or routes are not known: none would be a claim.
+ */
 export function runningSettings(snapshot: Snapshot, name: string): TapSettings | undefined {
-    const device = tapOf(snapshot, name);
+    const device = tapOf(snapshot, name), addresses = valueOf(snapshot.addresses), routes = valueOf(snapshot.routes);
+    if (!device || !addresses || !routes)
+        return undefined;
     const foreign = settingsOfOthers(fileOf(snapshot, name)?.foreign ?? [], name);
-    const settings = device && settingsOf(device, valueOf(snapshot.addresses)?.get(name) ?? [], valueOf(snapshot.routes) ?? []);
-    return settings && { ...settings, ...foreign.size > 0 && { foreign } };
+    return { ...settingsOf(device, addresses.get(name) ?? [], routes), ...foreign.size > 0 && { foreign } };
 }
 
 export function fileOf(snapshot: Snapshot, name: string): TapFile | undefined {

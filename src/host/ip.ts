@@ -131,9 +131,13 @@ export function addressesOf(item: Json): LinkAddress[] {
     });
 }
 
-/** A route of `ip -d -j route show table all`; the family shows only in its addresses. */
+/**
+ * A route of `ip -d -j route show table all`; the family shows only in its addresses. Of one that wraps its packets (`encap`) ip writes
+ * the end of the tunnel as a second "dst" into the same object: where it leads is not known.
+ */
 export function routeOf(item: Json): Route | undefined {
-    const destination = text(item["dst"]);
+    const wraps = "encap" in item;
+    const destination = wraps ? "?" : text(item["dst"]);
     if (destination === undefined)
         return undefined;
     const via = object(item["via"]);
@@ -143,7 +147,7 @@ export function routeOf(item: Json): Route | undefined {
     return defined<Route>({
         family: inet6 ? "inet6" : "inet",
         destination,
-        type: text(item["type"]) ?? "unicast",
+        type: wraps ? "encap" : text(item["type"]) ?? "unicast",
         table: nameOf(item["table"]) ?? "main",
         device: text(item["dev"]),
         gateway, source,
@@ -160,13 +164,29 @@ export function ruleOf(item: Json): RoutingRule | undefined {
     return defined<RoutingRule>({ priority, table, mark: text(item["fwmark"]), protocol: nameOf(item["protocol"]) });
 }
 
-/** The network of the host, as read in one go. */
+/** What one command answered, or why it did not. */
+export type Answer<T> = { value: T } | { error: unknown };
+
+/** The network of the host, as read in one go. A command that fails hides only its own part. */
 export interface Network {
-    links: readonly Link[];
-    addresses: ReadonlyMap<string, readonly LinkAddress[]>;
-    routes: readonly Route[];
-    rules: readonly RoutingRule[];
+    links: Answer<readonly Link[]>;
+    addresses: Answer<ReadonlyMap<string, readonly LinkAddress[]>>;
+    routes: Answer<readonly Route[]>;
+    rules: Answer<readonly RoutingRule[]>;
 }
+
+function answerOf<T>(answer: string, read: (items: readonly Json[]) => T): Answer<T> {
+    try {
+        return { value: read(objectsIn(answer)) };
+    } catch (error) {
+        return { error };
+    }
+}
+
+const linksIn = (items: readonly Json[]) => items.map(linkOf).filter(link => link !== undefined);
+const addressesIn = (items: readonly Json[]) => new Map(items.map(item => [text(item["ifname"]) ?? "", addressesOf(item)]));
+const routesIn = (items: readonly Json[]) => items.map(routeOf).filter(route => route !== undefined);
+const rulesIn = (items: readonly Json[]) => items.map(ruleOf).filter(rule => rule !== undefined);
 
 /**
  * Links are asked for first: ip keeps the names of links between commands and learns changed ones only from a list of links.
@@ -175,50 +195,34 @@ export interface Network {
 const COMMANDS = ["link show", "address show", "route show table all", "rule show"] as const;
 
 export async function readNetwork(ip: Conversation): Promise<Network> {
-    const answers: Json[][] = [];
-    const failures: unknown[] = [];
-    await ip.ask(COMMANDS, answer => {
-        try {
-            answers.push(objectsIn(answer));
-        } catch (error) {
-            failures.push(error);
-        }
-    });
-    if (failures.length > 0)
-        throw failures[0];
-    const [links = [], addresses = [], routes = [], rules = []] = answers;
+    const answers: string[] = [];
+    await ip.ask(COMMANDS, answer => { answers.push(answer); });
+    const [links = "", addresses = "", routes = "", rules = ""] = answers;
     return {
-        links: links.map(linkOf).filter(link => link !== undefined),
-        addresses: new Map(addresses.map(item => [text(item["ifname"]) ?? "", addressesOf(item)])),
-        routes: routes.map(routeOf).filter(route => route !== undefined),
-        rules: rules.map(ruleOf).filter(rule => rule !== undefined),
+        links: answerOf(links, linksIn), addresses: answerOf(addresses, addressesIn),
+        routes: answerOf(routes, routesIn), rules: answerOf(rules, rulesIn),
     };
 }
 
-/** What there is of one device; no link where it is gone. */
+/** Some links by name, those that are gone left out; and all addresses and routes. */
 export interface DeviceReading {
-    link?: Link;
-    addresses: readonly LinkAddress[];
+    links: ReadonlyMap<string, Link>;
+    addresses: ReadonlyMap<string, readonly LinkAddress[]>;
     routes: readonly Route[];
 }
 
 /**
  * Some devices, read again: of links only these, which is most of the work. Addresses and routes are listed whole: in a batch,
- * `address show dev` shows none after a `link show`, and `route show dev` of a device that is gone ends it (iproute2 6.1).
+ * `address show dev` shows none after a `link show`, and `route show dev` of a device that is gone ends it (iproute2 6.1). And a route
+ * that replaces one of another device is announced only for its own. Throws where ip does not answer one of these.
  */
-export async function readDevices(ip: Conversation, names: readonly string[]): Promise<Map<string, DeviceReading>> {
+export async function readDevices(ip: Conversation, names: readonly string[]): Promise<DeviceReading> {
     const answers: Json[][] = [];
     const commands = [...names.map(name => `link show dev ${name}`), "address show", "route show table all"];
-    await ip.ask(commands, answer => answers.push(objectsOrNone(answer)));
+    await ip.ask(commands, (answer, index) => { answers.push(index < names.length ? objectsOrNone(answer) : objectsIn(answer)); });
     const [addresses = [], routes = []] = answers.slice(names.length);
-    return new Map(names.map((name, index) => {
-        const link = (answers[index] ?? []).map(linkOf).find(found => found?.name === name);
-        return [name, {
-            ...link && { link },
-            addresses: addresses.filter(item => item["ifname"] === name).flatMap(addressesOf),
-            routes: routes.filter(item => item["dev"] === name).map(routeOf).filter(route => route !== undefined),
-        }];
-    }));
+    const found = names.flatMap((name, index) => linksIn(answers[index] ?? []).filter(link => link.name === name));
+    return { links: new Map(found.map(link => [link.name, link])), addresses: addressesIn(addresses), routes: routesIn(routes) };
 }
 
 /** A device that is gone is no failure here. */
@@ -232,11 +236,20 @@ function objectsOrNone(answer: string): Json[] {
     }
 }
 
-/** The device that a line of `ip -o monitor` is about; undefined: look at everything. */
+/** Names that mean themselves in a line of a batch, and that `ip monitor` shows whole: no `#`, no quote, nothing that is no ASCII. */
+const PLAIN = /^[A-Za-z0-9_.:%+-]+$/;
+
+/**
+ * The device that a line of `ip -o monitor` is about; undefined: look at everything. So it is with next-hop objects, whose routes the
+ * kernel takes away without a word, and with a name that may be another's with its link: `a@b`.
+ */
 export function deviceIn(line: string): string | undefined {
-    if (line.includes("nexthop") || line.includes("\\"))
-        line = line.includes("nexthop") ? "" : line.slice(0, line.indexOf("\\"));
-    return /^(?:Deleted )?\d+: ([^\s:@]+)/.exec(line)?.[1] ?? / dev ([^\s:@]+)/.exec(line)?.[1];
+    if (line.includes("nexthop") || /^(?:Deleted )?id \d/.test(line))
+        return undefined;
+    // -o writes a backslash for each newline, and blanks follow; one in a name has none behind it.
+    const [first = ""] = line.split(/\\(?=\s)/);
+    const [, name, link] = /^(?:Deleted )?\d+: ([^\s:@]+)(?:@([^\s:]+))?/.exec(first) ?? / dev (\S+)/.exec(first) ?? [];
+    return name !== undefined && PLAIN.test(name) && (link === undefined || /^(?:if\d+|NONE)$/.test(link)) ? name : undefined;
 }
 
 /** Whether a line of `ip -o monitor` says that a link is gone: asking ip for it by name would end its batch. */

@@ -2,17 +2,18 @@
 // The kernel's part of the snapshot: links, addresses, routes and rules, read again through the one running `ip` when `ip monitor` says
 // that anything changed; and who holds which device.
 import { msg } from "../model/message.ts";
-import { valueOf, type Snapshot } from "../model/snapshot.ts";
-import { isTap, type Link, type LinkAddress, type Route } from "../model/tap.ts";
+import { NOTHING_READ, valueOf, type Reading, type Snapshot } from "../model/snapshot.ts";
+import { isTap, type Link, type LinkAddress, type Route, type RoutingRule } from "../model/tap.ts";
 import { Coalesce } from "./coalesce.ts";
 import type { Conversation } from "./conversation.ts";
 import { readHolders } from "./files.ts";
-import { COUNTERS, countersIn, deviceIn, isGone, openIp, readDevices, readNetwork, type DeviceReading, type Network } from "./ip.ts";
-import { failed, read, wordsOf, type Update } from "./reading.ts";
+import { COUNTERS, countersIn, deviceIn, isGone, openIp, readDevices, readNetwork, type Answer, type Network } from "./ip.ts";
+import { failed, read, wordsOf, type Sentences, type Update } from "./reading.ts";
 import { CommandError, type Machine } from "./run.ts";
 import { Supervise } from "./supervise.ts";
 
-const MONITOR = ["ip", "-o", "monitor", "link", "address", "route", "rule"] as const;
+/** Next-hop objects, too: with one its routes go, which the kernel announces to nobody. */
+const MONITOR = ["ip", "-o", "monitor", "link", "address", "route", "rule", "nexthop"] as const;
 /** With more devices changed at once than this, everything is read. */
 const MANY = 20;
 /** After ip ended because a device went, more of them may go: for so long everything is read, of which ip does not end. */
@@ -22,9 +23,12 @@ const SECOND_LOOK = 200;
 /** How often the counters are read while they are on the screen: the kernel announces them to nobody. */
 const TRAFFIC_INTERVAL = 1000;
 
+const missing = msg("ip is not installed. Install the package iproute2 (Debian) or iproute (Fedora).");
 const SENTENCES = {
-    missing: msg("ip is not installed. Install the package iproute2 (Debian) or iproute (Fedora)."),
-    failed: msg("The links of this host cannot be read."),
+    links: { missing, failed: msg("The links of this host cannot be read.") },
+    addresses: { missing, failed: msg("The addresses of this host cannot be read.") },
+    routes: { missing, failed: msg("The routes of this host cannot be read.") },
+    rules: { missing, failed: msg("The routing rules of this host cannot be read.") },
 };
 const HOLDERS = {
     missing: msg("find is not installed. Install the package findutils."),
@@ -44,10 +48,25 @@ function shared<T>(before: readonly T[], now: readonly T[], key: (item: T) => un
     return same ? before : items;
 }
 
+/** A part as it was told before, or as it is now where that differs, with what is the same shared. Without `now` it was not asked. */
+function told<T>(before: Reading<T>, now: Answer<T> | undefined, sentences: Sentences, share: (before: T, now: T) => T): Reading<T> {
+    if (!now)
+        return before;
+    if ("error" in now) {
+        const reading = failed(now.error, sentences);
+        return JSON.stringify(before) === JSON.stringify(reading) ? before : reading;
+    }
+    if (before.state !== "read")
+        return read(now.value);
+    const value = share(before.value, now.value);
+    return value === before.value ? before : read(value);
+}
+
+type Told = Pick<Snapshot, keyof Network>;
+
 export class NetworkWatch {
     #ip: Conversation | undefined;
-    #network: Network = { links: [], addresses: new Map(), routes: [], rules: [] };
-    #known = false;
+    #told: Told = NOTHING_READ;
     #everything = true;
     #wholeUntil = 0;
     #changed = new Set<string>();
@@ -126,7 +145,9 @@ export class NetworkWatch {
 
     async #refresh() {
         const changed = [...this.#changed];
-        const everything = this.#everything || !this.#known || changed.length > MANY || performance.now() < this.#wholeUntil;
+        const { links, addresses, routes } = this.#told;
+        const known = [links, addresses, routes].every(({ state }) => state === "read");
+        const everything = this.#everything || !known || changed.length > MANY || performance.now() < this.#wholeUntil;
         this.#everything = false;
         this.#changed = new Set();
         try {
@@ -134,9 +155,7 @@ export class NetworkWatch {
         } catch (error) {
             if (error instanceof CommandError && error.problem === "cancelled")
                 return;
-            this.#known = false;
-            const reading = failed(error, SENTENCES);
-            this.update({ links: reading, addresses: reading, routes: reading, rules: reading });
+            this.#take({ links: { error }, addresses: { error }, routes: { error }, rules: { error } });
         }
     }
 
@@ -145,9 +164,13 @@ export class NetworkWatch {
         return this.#ip;
     }
 
-    async #readEverything(): Promise<Network> {
+    #links(): readonly Link[] {
+        return valueOf(this.#told.links) ?? [];
+    }
+
+    async #readEverything(): Promise<Partial<Network>> {
         const now = await readNetwork(this.#open());
-        if (!wereRenamed(this.#network.links, now.links))
+        if (!("value" in now.links) || !wereRenamed(this.#links(), now.links.value))
             return now;
         // ip remembers the names of links, and would go on calling routes by the old one.
         this.#ip?.close();
@@ -156,46 +179,46 @@ export class NetworkWatch {
     }
 
     /** `ip` ends in the middle of a batch when a device goes while it is asked for (iproute2, ipaddress.c: exit(1) after iplink_get). */
-    async #readAgain(error: unknown): Promise<Network> {
+    async #readAgain(error: unknown): Promise<Partial<Network>> {
         if (error instanceof CommandError && (error.problem === "cancelled" || error.problem === "not-found"))
             throw error;
         this.#wholeUntil = performance.now() + WHOLE;
         return this.#readEverything();
     }
 
-    async #readChanged(names: readonly string[]): Promise<Network> {
-        const devices = await readDevices(this.#open(), names);
-        const before = this.#network.links;
-        const links = [...devices.values()].flatMap(device => device.link ?? []);
+    async #readChanged(names: readonly string[]): Promise<Partial<Network>> {
+        const { links: found, addresses, routes } = await readDevices(this.#open(), names);
+        const before = this.#links();
         // `ip monitor` remembers names, too: one that is neither there nor was may be an old name of another device.
-        const unknown = names.some(name => !devices.get(name)?.link && !before.some(link => link.name === name));
-        return unknown || wereRenamed(before, links) ? this.#readEverything() : merged(this.#network, devices);
+        const unknown = names.some(name => !found.has(name) && !before.some(link => link.name === name));
+        if (unknown || wereRenamed(before, [...found.values()]))
+            return this.#readEverything();
+        const links = [...before.filter(link => !names.includes(link.name)), ...found.values()].sort(byIndex);
+        return { links: { value: links }, addresses: { value: addresses }, routes: { value: routes } };
     }
 
     /** Counters change with every reading: unless they are shown, they alone make no new link. */
-    #take(now: Network) {
+    #take(now: Partial<Network>) {
         const text = (link: Link) => JSON.stringify(this.#traffic ? link : { ...link, traffic: undefined });
-        const before = this.#network;
-        const links = shared(before.links, now.links, link => link.index, text);
-        const routes = sharedRoutes(before.routes, now.routes);
-        const addresses = sharedAddresses(before.addresses, now.addresses);
-        const rules = JSON.stringify(before.rules) === JSON.stringify(now.rules) ? before.rules : now.rules;
-        if (this.#known)
-            this.#lookAgainAt(links.filter(link => link.tun?.persistent === false && !before.links.some(old => old.index === link.index)));
-        this.#network = { links, routes, addresses, rules };
-        const part: { -readonly [K in keyof Snapshot]?: Snapshot[K] } = {};
-        if (links !== before.links || !this.#known)
-            part.links = read(links);
-        if (routes !== before.routes || !this.#known)
-            part.routes = read(routes);
-        if (addresses !== before.addresses || !this.#known)
-            part.addresses = read(addresses);
-        if (rules !== before.rules || !this.#known)
-            part.rules = read(rules);
-        this.#known = true;
+        const sharedLinks = (one: readonly Link[], other: readonly Link[]) => shared(one, other, link => link.index, text);
+        const before = this.#told, old = this.#links();
+        this.#told = {
+            links: told(before.links, now.links, SENTENCES.links, sharedLinks),
+            addresses: told(before.addresses, now.addresses, SENTENCES.addresses, sharedAddresses),
+            routes: told(before.routes, now.routes, SENTENCES.routes, sharedRoutes),
+            rules: told(before.rules, now.rules, SENTENCES.rules, sharedRules),
+        };
+        const { links, addresses, routes, rules } = this.#told;
+        const known = new Set(old.map(link => link.index));
+        if (before.links.state === "read")
+            this.#lookAgainAt(this.#links().filter(link => link.tun?.persistent === false && !known.has(link.index)));
+        const part = {
+            ...links !== before.links && { links }, ...addresses !== before.addresses && { addresses },
+            ...routes !== before.routes && { routes }, ...rules !== before.rules && { rules },
+        };
         if (Object.keys(part).length > 0)
             this.update(part);
-        if (this.#holders && attached(before.links) !== attached(links))
+        if (this.#holders && attached(old) !== attached(this.#links()))
             void this.#holding.request();
     }
 
@@ -211,16 +234,16 @@ export class NetworkWatch {
         if (content === null)
             return this.readAll();
         const counters = countersIn(content);
-        const before = this.#network.links;
+        const before = this.#links();
         const counted = before.map((link): Link => {
             const traffic = counters.get(link.name);
             return traffic ? { ...link, traffic } : link;
         });
         const links = shared(before, counted, link => link.index, link => JSON.stringify(link.traffic));
-        if (!this.#known || links === before)
+        if (this.#told.links.state !== "read" || links === before)
             return;
-        this.#network = { ...this.#network, links };
-        this.update({ links: read(links) });
+        this.#told = { ...this.#told, links: read(links) };
+        this.update({ links: this.#told.links });
     }
 
     async #readHolders() {
@@ -232,24 +255,8 @@ export class NetworkWatch {
     }
 }
 
-/** The network with some devices as they are now. */
-function merged(before: Network, devices: ReadonlyMap<string, DeviceReading>): Network {
-    const found = [...devices.values()].flatMap(device => device.link ?? []);
-    const kept = before.links.filter(link => !devices.has(link.name));
-    const addresses = new Map([...before.addresses].filter(([name]) => !devices.has(name)));
-    for (const [name, device] of devices) {
-        if (device.link)
-            addresses.set(name, device.addresses);
-    }
-    return {
-        links: [...kept, ...found].sort((one, other) => one.index - other.index),
-        addresses,
-        rules: before.rules,
-        routes: [
-            ...before.routes.filter(route => route.device === undefined || !devices.has(route.device)),
-            ...[...devices.values()].flatMap(device => device.routes),
-        ],
-    };
+function byIndex(one: Link, other: Link): number {
+    return one.index - other.index;
 }
 
 function wereRenamed(before: readonly Link[], now: readonly Link[]): boolean {
@@ -269,6 +276,10 @@ function sharedRoutes(before: readonly Route[], now: readonly Route[]): readonly
         return now;
     const still = new Set(now), gone = new Set(before.filter(route => !still.has(route)).map(route => JSON.stringify(route)));
     return rest.every(route => gone.has(JSON.stringify(route))) ? before : now;
+}
+
+function sharedRules(before: readonly RoutingRule[], now: readonly RoutingRule[]): readonly RoutingRule[] {
+    return JSON.stringify(before) === JSON.stringify(now) ? before : now;
 }
 
 type Addresses = ReadonlyMap<string, readonly LinkAddress[]>;

@@ -137,6 +137,14 @@ function ownerFindings(snapshot: Snapshot, mapping: Mapping): Finding[] {
     return unheld(snapshot, [mapping]).map(address => danger(msg("This host does not answer for $0: its local route is missing.", address)));
 }
 
+/** What is not known of links, addresses and routes cannot be held against a mapping. */
+function unreadFindings({ links, addresses, routes }: Snapshot): Finding[] {
+    const parts = [links, addresses, routes];
+    const failed = parts.flatMap(part => part.state === "failed" ? [warning(part.says)] : []);
+    return failed.length > 0 || parts.every(part => part.state === "read") ? failed
+        : [{ severity: "info", says: msg("The host has not been read yet. Wait a moment.") }];
+}
+
 /** Findings of one mapping; none means that nothing speaks against it. A disabled one has a single finding. */
 export function findings(snapshot: Snapshot, reading: NatReading, mapping: Mapping, around?: Around): Finding[] {
     if (!mapping.enabled)
@@ -145,6 +153,9 @@ export function findings(snapshot: Snapshot, reading: NatReading, mapping: Mappi
         return [danger(msg("The table is not loaded: nothing is translated."))];
     const { state } = reading.running;
     const { uplinks } = state;
+    const unread = unreadFindings(snapshot);
+    if (unread.length > 0)
+        return [...unread, ...kernelFindings(mapping, around)].sort((a, b) => order(a) - order(b));
     return [
         ...macFindings(snapshot, mapping, state),
         ...mappingWaysProblems(snapshot, state, mapping, around?.reversePath).map(({ says }) => warning(says)),

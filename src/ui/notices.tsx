@@ -3,7 +3,7 @@
 import type { Snapshot, StreamName } from "../model/snapshot.ts";
 import { accessExplained, useAccess } from "./access.tsx";
 import { Alert, AlertActionLink } from "./alert.tsx";
-import { Words } from "./states.tsx";
+import { Unreadable, Words } from "./states.tsx";
 import { _ } from "./translate.ts";
 
 export function AccessNotice() {
@@ -23,6 +23,14 @@ function streamSays(name: StreamName): string {
     case "nat": return _("Changes of the 1:1 NAT are not seen at once: \"nft monitor\" ended.");
     case "history": return _("New events are not seen at once: the journal is not followed any more.");
     }
+}
+
+/** Parts that no page stands or falls with: what is told without them is less, so that is said above it. */
+export function UnreadNotices({ snapshot: { links, addresses, routes, rules } }: { snapshot: Snapshot }) {
+    if (links.state !== "read")
+        return null;
+    const failed = [addresses, routes, rules].filter(part => part.state === "failed");
+    return failed.map(({ says, words }) => <Unreadable key={says.id} says={says} words={words} />);
 }
 
 /** Parts whose reading failed say so themselves where they stand; here is what was read and now ages. */

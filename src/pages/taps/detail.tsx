@@ -19,11 +19,15 @@ type Fact = [name: string, value: ReactNode];
 
 const yes = (value: boolean) => value ? _("yes") : _("no");
 
+function listed(items: readonly string[] | undefined): string {
+    return items === undefined ? _("not known") : items.join(", ") || _("none");
+}
+
 function kernelFacts(device: TapDevice, snapshot: Snapshot): Fact[] {
     const { tun } = device;
     const holders = valueOf(snapshot.holders)?.get(device.name);
-    const addresses = valueOf(snapshot.addresses)?.get(device.name) ?? [];
-    const routes = (valueOf(snapshot.routes) ?? []).filter(route => route.device === device.name && route.table !== "local");
+    const addresses = valueOf(snapshot.addresses) && (valueOf(snapshot.addresses)?.get(device.name) ?? []);
+    const routes = valueOf(snapshot.routes)?.filter(route => route.device === device.name && route.table !== "local");
     return [
         [_("State"), device.up ? _("up") : _("down")],
         [_("Attached"), device.carrier ? _("yes: a program has it open") : _("no: nothing has it open")],
@@ -35,8 +39,8 @@ function kernelFacts(device: TapDevice, snapshot: Snapshot): Fact[] {
         [_("MTU"), device.maxMtu ? format(_("$0 (the kernel takes $1 to $2)"), device.mtu, device.minMtu ?? 0, device.maxMtu) : formatNumber(device.mtu)],
         [_("Link-local addresses"), device.addrGenMode === "none" ? _("none are made") : device.addrGenMode],
         [_("Part of"), device.master],
-        [_("Addresses"), addresses.map(({ address, prefix }) => `${address}/${prefix}`).join(", ") || _("none")],
-        [_("Routes"), routes.map(({ destination, gateway }) => gateway ? `${destination} via ${gateway}` : destination).join(", ") || _("none")],
+        [_("Addresses"), listed(addresses?.map(({ address, prefix }) => `${address}/${prefix}`))],
+        [_("Routes"), listed(routes?.map(({ destination, gateway }) => gateway ? `${destination} via ${gateway}` : destination))],
         [_("Traffic since it was made"), <TrafficTotals key="traffic" link={device} />],
     ];
 }

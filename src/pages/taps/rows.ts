@@ -9,7 +9,7 @@ import { isSafeName } from "../../model/names.ts";
 import { isTap, type Holder, type TapDevice } from "../../model/tap.ts";
 import { deviceOfNetworkdPath } from "../../model/networkd-file.ts";
 import { deviceOfPath } from "../../model/tap-file.ts";
-import { driftOf, routeWords, shortly } from "../../model/tap-settings.ts";
+import { driftOf, routeWords, settingsOf, shortly } from "../../model/tap-settings.ts";
 import { guestsNaming } from "../../model/validate.ts";
 
 export type Warning = "odd-name" | "missing" | "failed" | "drift" | "not-at-boot" | "unused" | "shared" | "down" | "leftover" | "networkd";
@@ -90,7 +90,7 @@ function devicesOf({ live, configured }: Guest): Set<string> {
 
 function rowOf(snapshot: Snapshot, name: string, link: TapDevice | undefined, orphans: readonly Orphan[]): TapRow {
     const file = fileOf(snapshot, name);
-    const settings = runningSettings(snapshot, name) ?? file?.settings;
+    const settings = runningSettings(snapshot, name) ?? (link ? settingsOf(link, [], []) : file?.settings);
     const provider = bootProvider(snapshot, name, link);
     const enabled = isEnabled(snapshot, name);
     const guests = guestsNaming(snapshot, name).map(guest => guest.name);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The readers against what the tools really print.
 import { entriesIn, filesIn, holdersIn, networkdIn, presenceIn, profilesIn } from "../../../src/host/files.ts";
+import { neighboursIn } from "../../../src/host/guest-addresses.ts";
 import { entryIn } from "../../../src/host/history.ts";
 import { addressesOf, countersIn, deviceIn, ipGrammar, isGone, linkOf, objectsIn, routeOf } from "../../../src/host/ip.ts";
 import { concernsTable, nftGrammar, tableIn } from "../../../src/host/nft.ts";
@@ -145,8 +146,20 @@ describe("the journal", () => {
     it.each([[0, "<interface/>"], [1000, undefined]])("what an interface was is believed of root only: _UID %i", (uid, was) =>
         expect(entryIn(`{"__REALTIME_TIMESTAMP":"1000","MESSAGE":"","KVM_TAP_WAS":"<interface/>","_UID":"${uid}"}`)?.was).toBe(was));
 
-    it.each(["", "-- No entries --", "{}", "Hint: You are currently not seeing messages from other users and the system."])("no entry: %s", line => expect(entryIn(line)).toBeUndefined());
+    it.each(["", "-- No entries --", "{}", "null", "7", "[null]", "Hint: You are currently not seeing messages from other users and the system."])("no entry: %s", line => expect(entryIn(line)).toBeUndefined());
 });
+
+test("lists in which something is null are read all the same", () => {
+    expect(neighboursIn('[null,7,{"dst":"10.0.0.2","lladdr":"52:54:00:AA:00:01"}]')).toEqual(
+        [{ mac: "52:54:00:aa:00:01", address: "10.0.0.2", by: "neighbour" }]);
+    expect([...activeUnitsIn('[null,7,{"unit":"a.service","active":"active"}]')]).toEqual([["a.service", "active"]]);
+});
+
+test.each([
+    [{ type: "unicast", dst: "192.0.2.1", encap: "ip", id: 7, dev: "eth0", table: "main" }, { type: "encap", destination: "?", device: "eth0" }],
+    [{ type: "unicast", dst: "10.60.0.0/16", encap: "seg6", mode: "encap", dev: "eth0" }, { type: "encap", destination: "?", device: "eth0" }],
+    [{ type: "blackhole", dst: "10.82.0.0/16", table: "main" }, { type: "blackhole", destination: "10.82.0.0/16" }],
+])("the route %j", (item, route) => expect(routeOf(item)).toMatchObject(route));
 
 describe("ip monitor", () => {
     it.each([
@@ -157,6 +170,14 @@ describe("ip monitor", () => {
         ["Deleted fe80::/64 dev dum0 proto kernel metric 256 pref medium", "dum0"],
         ["10.0.0.0/8 \\\tnexthop via 192.0.2.1 dev eth0 weight 1", undefined],
         ["blackhole 10.9.9.0/24 ", undefined],
+        ["Deleted id 77 via 10.3.0.9 dev dum0 scope link ", undefined],
+        ["id 78 group 77/79 ", undefined],
+        ["7: eth0.5@eth0: <BROADCAST> mtu 1500", undefined],
+        ["6: tun0@NONE: <POINTOPOINT> mtu 1480", "tun0"],
+        ["7: a@b    inet 1.2.3.4/24 scope global", undefined],
+        ["10.9.9.0/24 dev a#b scope link ", undefined],
+        ["7: a\\b: <BROADCAST> mtu 1500", undefined],
+        ["32765:\tfrom all fwmark 0x6b740001 lookup 10701 ", undefined],
     ])("%s", (line, device) => expect(deviceIn(line)).toBe(device));
 });
 
