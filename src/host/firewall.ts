@@ -6,6 +6,7 @@ import { IPTABLES_TABLES, iptablesRulesets } from "../model/firewall-iptables.ts
 import type { BaseChain, Ruleset } from "../model/firewall.ts";
 import type { Message } from "../model/message.ts";
 import { msg } from "../model/message.ts";
+import { isOurs } from "./nft.ts";
 import type { Machine } from "./run.ts";
 
 export interface Firewalls {
@@ -16,9 +17,6 @@ export interface Firewalls {
 
 type Name = Pick<Ruleset, "family" | "table">;
 
-/** Tables of ours. */
-const OURS = /^kvm_tap/;
-
 function decides({ hook, type }: BaseChain): boolean {
     return (hook === "forward" && type === "filter") || (hook === "prerouting" && type === "nat");
 }
@@ -27,7 +25,7 @@ function decides({ hook, type }: BaseChain): boolean {
 function relevant(chains: ReadonlyMap<string, readonly BaseChain[]>): (Name & { iptables: boolean })[] {
     return [...chains].flatMap(([key, bases]) => {
         const [family = "", table = ""] = key.split(" ");
-        if (!["ip", "ip6", "inet"].includes(family) || OURS.test(table) || !bases.some(decides))
+        if (!["ip", "ip6", "inet"].includes(family) || isOurs(family, table) || !bases.some(decides))
             return [];
         const iptables = family !== "inet" && IPTABLES_TABLES.includes(table) && bases.every(({ chain }) => /^[A-Z]+$/.test(chain));
         return [{ family: family as Name["family"], table, iptables }];

@@ -50,12 +50,32 @@ export async function readTable(nft: Conversation): Promise<unknown> {
     return tableIn(await nft.one(`list table ${NAT_TABLE}`));
 }
 
+/** Ours, and that of the packet test (pkg/host/kvm-tap-trace). Names of others may begin the same. */
+export function isOurs(family: unknown, table: unknown): boolean {
+    return family === "inet" && (table === "kvm_tap" || table === "kvm_tap_trace");
+}
+
+/** What a line of `nft -j monitor` is about: `{"add": {"rule": {"family": …, "table": …}}}`; undefined where it is something else. */
+function subjectOf(line: string): { kind: string; family: unknown; table: unknown } | undefined {
+    try {
+        const [event] = Object.values(JSON.parse(line) as Record<string, Record<string, Record<string, unknown>>>);
+        const [[kind, object] = ["", undefined]] = Object.entries(event ?? {});
+        return object && { kind, family: object["family"], table: kind === "table" ? object["name"] : object["table"] };
+    } catch {
+        return undefined;
+    }
+}
+
 /** Whether a line of `nft -j monitor` concerns our table. */
 export function concernsTable(line: string): boolean {
-    return /"(?:table|name)": "kvm_tap"/.test(line);
+    if (!line.includes("kvm_tap"))
+        return false;
+    const subject = subjectOf(line);
+    return subject === undefined || (subject.family === "inet" && subject.table === "kvm_tap");
 }
 
 /** Whether a line of `nft -j monitor` concerns rules of others: not elements of sets, which may come and go all the time, nor ours. */
 export function concernsRules(line: string): boolean {
-    return /"(?:rule|chain|table)": \{/.test(line) && !/"(?:table|name)": "kvm_tap/.test(line);
+    const subject = /"(?:rule|chain|table)":\s*\{/.test(line) ? subjectOf(line) : undefined;
+    return subject !== undefined && ["rule", "chain", "table"].includes(subject.kind) && !isOurs(subject.family, subject.table);
 }

@@ -27,14 +27,18 @@ export function destination(route: Route): Prefix | undefined {
     return parsePrefix(route.destination);
 }
 
+/** Types of routes that lead nowhere; a packet that matches a "throw" is not looked up further in the table (ip-route(8)). */
+const NOWHERE: readonly string[] = ["blackhole", "unreachable", "prohibit", "throw"];
+
 /**
- * The route that a packet to this address (or all of this prefix) takes by the main table: the longest prefix wins. Those that hold public
- * addresses are left out: of such an address they do not tell where it is from.
+ * The route that a packet to this address (or all of this prefix) takes by the main table: the longest prefix wins. None where that
+ * leads nowhere. Routes that hold public addresses are left out: of such an address they do not tell where it is from.
  */
 export function routeTo(snapshot: Pick<Snapshot, "routes">, target: Prefix): Route | undefined {
     let best: { route: Route; length: number } | undefined;
     for (const route of valueOf(snapshot.routes) ?? []) {
-        const prefix = route.type === "unicast" && route.table === "main" && route.device !== HOLD_DEVICE ? destination(route) : undefined;
+        const counts = route.table === "main" && (route.type === "unicast" || NOWHERE.includes(route.type)) && route.device !== HOLD_DEVICE;
+        const prefix = counts ? destination(route) : undefined;
         if (!prefix || !contains(prefix, target))
             continue;
         const closer = !best || prefix.length > best.length
@@ -42,7 +46,7 @@ export function routeTo(snapshot: Pick<Snapshot, "routes">, target: Prefix): Rou
         if (closer)
             best = { route, length: prefix.length };
     }
-    return best?.route;
+    return best?.route.type === "unicast" ? best.route : undefined;
 }
 
 /** Devices of default routes: links with a way out. */

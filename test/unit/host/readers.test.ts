@@ -4,7 +4,7 @@ import { entriesIn, filesIn, holdersIn, networkdIn, presenceIn, profilesIn } fro
 import { neighboursIn } from "../../../src/host/guest-addresses.ts";
 import { entryIn } from "../../../src/host/history.ts";
 import { addressesOf, countersIn, deviceIn, ipGrammar, isGone, linkOf, objectsIn, routeOf } from "../../../src/host/ip.ts";
-import { concernsTable, nftGrammar, tableIn } from "../../../src/host/nft.ts";
+import { concernsRules, concernsTable, nftGrammar, tableIn } from "../../../src/host/nft.ts";
 import { activeUnitsIn, deviceUnits } from "../../../src/host/systemd.ts";
 import { definitionIn, errorsIn, eventIn, infoIn, uuidsIn, versionIn, virshGrammar } from "../../../src/host/virsh.ts";
 import { parseDefinition } from "../../../src/model/guest.ts";
@@ -193,7 +193,20 @@ describe("nft monitor", () => {
         ['{"add": {"element": {"family": "inet", "table": "kvm_tap", "name": "m", "elem": {}}}}', true],
         ['{"delete": {"table": {"family": "inet", "name": "kvm_tap", "handle": 1}}}', true],
         ['{"add": {"table": {"family": "inet", "name": "filter", "handle": 1}}}', false],
+        ['{"add": {"chain": {"family": "inet", "table": "filter", "name": "kvm_tap"}}}', false],
+        ['{"add": {"table": {"family": "ip", "name": "kvm_tap", "handle": 1}}}', false],
     ])("%s", (line, concerns) => expect(concernsTable(line)).toBe(concerns));
+
+    it.each([
+        ['{"add": {"table": {"family": "ip", "name": "kvm_tapper", "handle": 1}}}', true],
+        ['{"add": {"rule": {"family": "inet", "table": "kvm_tap2", "chain": "f", "expr": []}}}', true],
+        ['{"add": {"rule": {"family": "ip", "table": "kvm_tap", "chain": "f", "expr": []}}}', true],
+        ['{"add": {"chain": {"family": "inet", "table": "filter", "name": "kvm_tap"}}}', true],
+        ['{"add": {"rule": {"family": "inet", "table": "kvm_tap", "chain": "f", "expr": []}}}', false],
+        ['{"delete": {"table": {"family": "inet", "name": "kvm_tap_trace", "handle": 1}}}', false],
+        ['{"add": {"element": {"family": "inet", "table": "filter", "name": "m", "elem": {}}}}', false],
+        ["# new generation 7", false],
+    ])("rules of others: %s %s", (line, concerns) => expect(concernsRules(line)).toBe(concerns));
 });
 
 describe("files", () => {
