@@ -3,7 +3,7 @@
 import { currentSettings, planApplyFile, planEditTap, planTakeOver } from "../../../src/actions/edit-tap.ts";
 import type { TapWish } from "../../../src/actions/make-tap.ts";
 import { fileOf, runningSettings } from "../../../src/actions/tap-steps.ts";
-import { inEnglish } from "../../../src/model/message.ts";
+import { inEnglish, msg } from "../../../src/model/message.ts";
 import type { Planned } from "../../../src/model/plan.ts";
 import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
 import { driftOf } from "../../../src/model/tap-settings.ts";
@@ -74,6 +74,14 @@ test.each(cases)("a foreign line, %s: an edit leaves it and what it set, and pro
     const after = host("", running, content);
     const routes = [route("10.0.0.3"), ...running.routes ?? []];
     expect("plan" in planned && planned.plan.holds({ ...after, routes: read(routes) })).toBe(true);
+});
+
+test.each(["addresses", "routes"] as const)("while %s are not known the device is not said to run otherwise, and nothing is planned", part => {
+    const says = msg("They cannot be read.");
+    const at: Snapshot = { ...host("", { addresses: ["10.9.0.1/32"] }), [part]: { state: "failed", says, words: "" } };
+    expect(runningSettings(at, "t0")).toBeUndefined();
+    for (const planned of [planApplyFile(at, "t0"), planTakeOver(at, "t0"), planEditTap(at, wish())])
+        expect(steps(planned)).toContain("They cannot be read.");
 });
 
 test("what a foreign line does not set is drift as ever", () => {

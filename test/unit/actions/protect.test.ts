@@ -240,3 +240,9 @@ describe("planUnprotect", () => {
             expect(notes(planUnprotect(host(done), { uuid: "g", index: 0, device }))).toMatch(says);
         });
 });
+
+test.each(["addresses", "routes", "files"] as const)("a device is not written down as it runs while %s are not known", part => {
+    const at = host({ guests: [guest("g", [{ target: "t0" }])], links: [tap("t0")] });
+    const says = { id: "They cannot be read." };
+    expect(planProtect({ ...at, [part]: { state: "failed", says, words: "" } }, { targets: [{ uuid: "g", index: 0 }] })).toEqual({ problems: [{ says }] });
+});

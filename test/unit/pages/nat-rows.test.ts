@@ -4,6 +4,7 @@ import { msg } from "../../../src/model/message.ts";
 import type { Reading } from "../../../src/model/snapshot.ts";
 import type { Around } from "../../../src/model/nat-works.ts";
 import type { Watched } from "../../../src/model/nat-seen.ts";
+import type { NatRow } from "../../../src/pages/nat/rows.ts";
 import { withNat } from "../../harness/nat.ts";
 import { stubCockpit } from "./cockpit-stub.ts";
 
@@ -21,6 +22,14 @@ test("only a mapping that is switched off is called disabled, whatever else ther
     const severities = (more: Partial<Around>) => ["203.0.113.11", "203.0.113.12"].map(key => rows(more).get(key)?.severity);
     expect(severities({})).toEqual(["success", "disabled"]);
     expect(severities({ unread: [msg("The firewall of this host could not be read.")] })).toEqual(["info", "disabled"]);
+});
+
+test.each(["links", "addresses", "routes"] as const)("while %s cannot be read nothing is held against a mapping for it", part => {
+    const says = msg("The $0 of this host cannot be read.", part);
+    const unknown = (reading: Reading<never>) => natRows({ ...withNat("agree"), [part]: reading }, around);
+    const found = (reading: Reading<readonly NatRow[]>) => reading.state === "read" ? reading.value.find(({ key }) => key === "203.0.113.11") : undefined;
+    expect(found(unknown({ state: "failed", says, words: "" }))).toMatchObject({ severity: "warning", because: `The ${part} of this host cannot be read.` });
+    expect(found(unknown({ state: "reading" }))).toMatchObject({ severity: "info", because: "The host has not been read yet. Wait a moment." });
 });
 
 test("guest, device and uplink of each", () => {
