@@ -2,7 +2,7 @@
 // libvirt's part of the snapshot: all definitions once, then only the guests that an event or a changed file names.
 import type { Guest } from "../model/guest.ts";
 import { msg } from "../model/message.ts";
-import type { Libvirt } from "../model/snapshot.ts";
+import type { Libvirt, Reading } from "../model/snapshot.ts";
 import { Coalesce } from "./coalesce.ts";
 import type { Conversation } from "./conversation.ts";
 import { failed, read, wordsOf, type Update } from "./reading.ts";
@@ -48,6 +48,10 @@ export async function readPackageVersion(machine: Machine): Promise<string | und
     return undefined;
 }
 
+function readingOf([version, packageVersion]: [Libvirt, string | undefined]): Reading<Libvirt> {
+    return read({ ...version, ...packageVersion !== undefined && { packageVersion } });
+}
+
 export class GuestWatch {
     #virsh: Conversation | undefined;
     #guests = new Map<string, Guest>();
@@ -75,10 +79,7 @@ export class GuestWatch {
                     void this.readAll();
             },
         }, {}, DELAYS);
-        this.#watches = [
-            ...PLACES.map(place => machine.watchDirectory(place, path => this.#file(path))),
-            machine.watchDirectory(SOCKETS, path => { if (SOCKET.test(path)) this.#events.retry(); }),
-        ];
+        this.#watch();
     }
 
     /** Everything again: libvirt was restarted, access was gained, or somebody asks. */
@@ -103,7 +104,10 @@ export class GuestWatch {
         this.#events.restart();
     }
 
+    /** Not by a virsh that may still wait for an answer. */
     retry() {
+        this.#virsh?.close();
+        this.#virsh = undefined;
         this.#events.retry();
         void this.readAll();
     }
@@ -121,7 +125,7 @@ export class GuestWatch {
             watch.close();
         this.#watches = [
             ...PLACES.map(place => this.machine.watchDirectory(place, path => this.#file(path))),
-            this.machine.watchDirectory(SOCKETS, () => this.#events.retry()),
+            this.machine.watchDirectory(SOCKETS, path => { if (SOCKET.test(path)) this.#events.retry(); }),
         ];
     }
 
@@ -172,14 +176,14 @@ export class GuestWatch {
         }
     }
 
+    /** What libvirt does not tell of itself hides no guest. */
     async #readEverything() {
         const virsh = this.#open();
-        const [version, packageVersion, guests] = await Promise.all([
-            readVersion(virsh), readPackageVersion(this.machine), readGuests(virsh),
-        ]);
+        const version = Promise.all([readVersion(virsh), readPackageVersion(this.machine)]);
+        const [libvirt, guests] = await Promise.all([version.then(readingOf, error => failed(error, SENTENCES)), readGuests(virsh)]);
         this.#guests = new Map(guests.map(guest => [guest.uuid, guest]));
-        const libvirt: Libvirt = { ...version, ...packageVersion !== undefined && { packageVersion } };
-        this.update({ libvirt: read(libvirt), guests: read(guests) });
+        this.#everything ||= libvirt.state !== "read";
+        this.update({ libvirt, guests: read(guests) });
     }
 
     async #readSome(lists: boolean, some: Set<string>) {

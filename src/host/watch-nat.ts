@@ -76,6 +76,8 @@ export class NatWatch {
     }
 
     retry() {
+        this.#nft?.close();
+        this.#nft = undefined;
         this.#monitor.retry();
         void this.#work.request();
     }

@@ -129,6 +129,8 @@ export class NetworkWatch {
     }
 
     retry() {
+        this.#ip?.close();
+        this.#ip = undefined;
         this.#monitor.retry();
         void this.readAll();
     }
