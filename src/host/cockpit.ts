@@ -84,8 +84,8 @@ function fileError(path: string, error: CockpitError) {
 }
 
 /** Content and tag: awaiting `read()` would lose the tag. */
-function readTagged(path: string): Promise<{ content: string | null; tag: string }> {
-    const file = cockpit.file(path, { superuser: "try" });
+function readTagged(path: string, superuser: "require" | "try"): Promise<{ content: string | null; tag: string }> {
+    const file = cockpit.file(path, { superuser });
     return new Promise((resolve, reject) => {
         file.read().then(
             (content, tag) => resolve({ content, tag }),
@@ -93,16 +93,17 @@ function readTagged(path: string): Promise<{ content: string | null; tag: string
     }).finally(() => file.close()) as Promise<{ content: string | null; tag: string }>;
 }
 
+/** Always with the tag of what is there: the bridge then refuses to write over a change, and keeps the file's mode and owner. */
 async function replace(path: string, content: string | null, expected?: string | null): Promise<void> {
-    const now = expected === undefined ? undefined : await readTagged(path);
-    if (now && now.content !== expected)
+    const now = await readTagged(path, "require");
+    if (expected !== undefined && now.content !== expected)
         throw new ChangedMeanwhile(path, now.content);
     const file = cockpit.file(path, { superuser: "require" });
     try {
-        await file.replace(content, now?.tag);
+        await file.replace(content, now.tag);
     } catch (error) {
         if ((error as CockpitError).problem === "change-conflict")
-            throw new ChangedMeanwhile(path, (await readTagged(path)).content);
+            throw new ChangedMeanwhile(path, (await readTagged(path, "require")).content);
         throw fileError(path, error as CockpitError);
     } finally {
         file.close();
@@ -143,7 +144,7 @@ function watchAccess(changed: (admin: boolean) => void) {
 export const machine: Machine = {
     run,
     stream,
-    read: async path => (await readTagged(path)).content,
+    read: async path => (await readTagged(path, "try")).content,
     replace,
     watchDirectory,
     watchAccess,

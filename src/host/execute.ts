@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Runs a plan: looks again right before each step, stops at the first that fails and undoes what was done in reverse, writes the
-// change into the journal, and reads the host again to see whether it is as promised.
+// change into the journal, and reads the host again to see whether it is as promised. Of a step whose answer was lost nobody knows
+// whether it happened: it is looked up where it can be, taken back, and never said to be undone for sure.
 import type { Execute, Executed, StepState } from "../model/executed.ts";
 import { parseDefinition } from "../model/guest.ts";
 import { inEnglish, msg, type Message } from "../model/message.ts";
 import type { Command, Expectation, FileChange, Plan, Step } from "../model/plan.ts";
 import type { Snapshot } from "../model/snapshot.ts";
-import { wordsOf } from "./reading.ts";
-import { ChangedMeanwhile, CommandError, type Machine } from "./run.ts";
+import { unhandled } from "./coalesce.ts";
+import { Unreadable, wordsOf } from "./reading.ts";
+import { ChangedMeanwhile, CommandError, PATIENCE, type Machine } from "./run.ts";
 import { definitionIn, VIRSH } from "./virsh.ts";
 
 /** Something is not as it was when the plan was made. */
@@ -18,7 +20,10 @@ class Unexpected extends Error {
     }
 }
 
-/** What the executor asks of the watch: a snapshot in which everything that a plan may have changed was read after the call. */
+/**
+ * What the executor asks of the watch: a snapshot in which everything that a plan may have changed was read after the call. Rejects
+ * where that cannot be had.
+ */
 export interface Verifier {
     verify(holds: (after: Snapshot) => boolean): Promise<boolean>;
 }
@@ -27,59 +32,127 @@ export interface Verifier {
  * @param user the name for the journal
  */
 export function executor(machine: Machine, watch: Verifier, user: () => Promise<string>): Execute {
-    return async (plan, progress) => {
+    return async (plan, tell) => {
+        const progress: Progress = (step, state) => {
+            try {
+                tell(step, state);
+            } catch (error) {
+                unhandled(error);
+            }
+        };
         const failure = await runSteps(machine, plan.steps, progress);
         if (failure)
             return failure;
         await writeDown(machine, plan, user);
-        const holds = await watch.verify(plan.holds);
         const undo = undoing(plan);
-        return { state: "done", holds, ...undo && { undo } };
+        return { state: "done", ...await verified(watch, plan), ...undo && { undo } };
     };
 }
 
 type Progress = (step: number, state: StepState) => void;
 
+async function verified(watch: Verifier, plan: Plan): Promise<Pick<Extract<Executed, { state: "done" }>, "holds" | "unknown">> {
+    try {
+        return { holds: await watch.verify(plan.holds) };
+    } catch (error) {
+        const says = error instanceof Unreadable ? error.says : msg("What was read of the host could not be compared with what was planned.");
+        return { holds: false, unknown: { says, words: wordsOf(error) } };
+    }
+}
+
 async function runSteps(machine: Machine, steps: readonly Step[], progress: Progress): Promise<Executed | undefined> {
     for (const [index, step] of steps.entries()) {
+        let begun = false;
         progress(index, "running");
         try {
-            await check(machine, step.expects);
-            await apply(machine, step.does);
+            const found = await check(machine, step.expects);
+            begun = true;
+            await apply(machine, step.does, found);
             progress(index, "done");
         } catch (error) {
             progress(index, "failed");
-            const partly = step.partial && !(error instanceof Unexpected);
+            const lost = begun && isLost(error);
+            const partly = lost ? step.partial ?? await mayHaveHappened(machine, step) : begun && step.partial;
             const left = await undoSteps(machine, steps, partly ? index : index - 1, progress);
-            return { state: "failed", step: index, ...reason(error, step.does), left };
+            const unsure = lost && step.does.type === "command" && !step.inert ? [unsureOf(step.does)] : [];
+            return { state: "failed", step: index, ...begun ? reason(error, step.does) : notBegun(error, step.does), left: [...left, ...unsure] };
         }
     }
     return undefined;
+}
+
+/** Problems of Cockpit that tell that nothing was begun. Any other one may have come after the command did what it was to do. */
+const NOT_BEGUN: readonly string[] = ["not-found", "access-denied", "authentication-failed", "not-supported"];
+
+function isLost(error: unknown): error is CommandError {
+    return error instanceof CommandError && error.problem !== null && !NOT_BEGUN.includes(error.problem);
+}
+
+/** Whether what a step was to change is not any more as it was before, as far as that can be told. */
+async function mayHaveHappened(machine: Machine, { expects }: Step): Promise<boolean> {
+    if (!expects)
+        return true;
+    return check(machine, expects).then(() => false, () => true);
+}
+
+/** What is still on its way to libvirt, for example, may be done after everything here was looked at. */
+function unsureOf(does: Command): Message {
+    return msg("Whether “$0” was done is not known; it may be done yet. Look at what the page shows.", does.argv.join(" "));
 }
 
 /** Undoes the steps up to `last`, the last one first. Goes on where one cannot be undone, and tells which. */
 async function undoSteps(machine: Machine, steps: readonly Step[], last: number, progress: Progress): Promise<Message[]> {
     const left: Message[] = [];
     for (let index = last; index >= 0; index--) {
-        const undo = steps[index]?.undo;
-        if (!undo)
+        const step = steps[index];
+        if (!step?.undo)
             continue;
         try {
-            await apply(machine, undo);
+            await takeBack(machine, step.does, step.undo);
             progress(index, "undone");
         } catch (error) {
             progress(index, "undo-failed");
-            left.push(undo.type === "file"
-                ? msg("$0 could not be put back as it was: $1", undo.path, wordsOf(error))
-                : msg("“$0” failed: $1", undo.argv.join(" "), wordsOf(error)));
+            left.push(leftBy(error, step.undo));
         }
     }
     return left;
 }
 
-function reason(error: unknown, does: Command | FileChange): { says: Message; words: string } {
+/** A file only while it is as this plan wrote it; what somebody else made of it meanwhile stays. */
+async function takeBack(machine: Machine, does: Command | FileChange, undo: Command | FileChange): Promise<void> {
+    if (undo.type !== "file" || does.type !== "file" || does.path !== undo.path)
+        return apply(machine, undo);
+    try {
+        await machine.replace(undo.path, undo.content, does.content);
+    } catch (error) {
+        if (!(error instanceof ChangedMeanwhile) || !sameContent(error.found, undo.content))
+            throw error;
+    }
+}
+
+function leftBy(error: unknown, undo: Command | FileChange): Message {
+    if (error instanceof ChangedMeanwhile)
+        return msg("$0 was changed by somebody else meanwhile, and was left as it is.", error.path);
+    return undo.type === "file"
+        ? msg("$0 could not be put back as it was: $1", undo.path, wordsOf(error))
+        : msg("“$0” failed: $1", undo.argv.join(" "), wordsOf(error));
+}
+
+interface Reason {
+    says: Message;
+    words: string;
+}
+
+function notBegun(error: unknown, does: Command | FileChange): Reason {
     if (error instanceof Unexpected)
         return { says: error.says, words: error.words };
+    return isLost(error)
+        ? { says: msg("This step was not begun: what it changes could not be read again."), words: wordsOf(error) } : reason(error, does);
+}
+
+function reason(error: unknown, does: Command | FileChange): Reason {
+    if (isLost(error) && does.type === "command")
+        return { says: msg("The answer of $0 was lost: it is not known whether this step was done.", does.argv[0] ?? ""), words: wordsOf(error) };
     if (error instanceof ChangedMeanwhile)
         return { says: changedFile(error.path), words: error.found ?? "" };
     if (error instanceof CommandError && error.problem === "access-denied")
@@ -95,12 +168,16 @@ function changedFile(path: string): Message {
     return msg("$0 was changed by somebody else meanwhile. Look at the new state and try again.", path);
 }
 
-async function apply(machine: Machine, does: Command | FileChange): Promise<void> {
+/** virsh waits for libvirt as long as that takes, which is for ever where libvirt hangs; other programs end by themselves. */
+const limitOf = ({ argv }: Command) => argv[0] === "virsh" ? { timeout: PATIENCE } : {};
+
+/** @param found the file as `check` has read it */
+async function apply(machine: Machine, does: Command | FileChange, found?: string | null): Promise<void> {
     if (does.type === "file")
-        return machine.replace(does.path, does.content);
+        return machine.replace(does.path, does.content, found);
     try {
         await machine.run(does.argv, {
-            superuser: "require",
+            superuser: "require", ...limitOf(does),
             ...does.input !== undefined && { input: does.input },
             ...does.accept && { accept: does.accept },
         });
@@ -125,10 +202,11 @@ async function explained(machine: Machine, error: CommandError, unit: string): P
     return new CommandError(error.argv, error.problem, error.exitStatus, said || error.words);
 }
 
-async function check(machine: Machine, expects: Expectation | undefined): Promise<void> {
+/** Answers what is in the file, where one is expected to be so. */
+async function check(machine: Machine, expects: Expectation | undefined): Promise<string | null | undefined> {
     switch (expects?.type) {
         case undefined:
-            return;
+            return undefined;
         case "file":
             return checkFile(machine, expects.path, expects.content);
         case "interface":
@@ -139,13 +217,18 @@ async function check(machine: Machine, expects: Expectation | undefined): Promis
 }
 
 /** An empty file and none are the same here: the reader of all files does not see empty ones. */
-async function checkFile(machine: Machine, path: string, content: string | null): Promise<void> {
-    const now = await machine.read(path);
-    if ((now || null) !== (content || null))
-        throw new Unexpected(changedFile(path), now ?? "");
+function sameContent(one: string | null, other: string | null): boolean {
+    return (one || null) === (other || null);
 }
 
-async function checkInterface(machine: Machine, expects: Extract<Expectation, { type: "interface" }>): Promise<void> {
+async function checkFile(machine: Machine, path: string, content: string | null): Promise<string | null> {
+    const now = await machine.read(path);
+    if (!sameContent(now, content))
+        throw new Unexpected(changedFile(path), now ?? "");
+    return now;
+}
+
+async function checkInterface(machine: Machine, expects: Extract<Expectation, { type: "interface" }>): Promise<undefined> {
     const inactive = expects.which === "configured" ? ["--inactive"] : [];
     const xml = definitionIn(await machine.run([...VIRSH, "dumpxml", ...inactive, expects.uuid]));
     const now = xml === undefined ? undefined : parseDefinition(xml).interfaces[expects.index]?.xml;
@@ -153,7 +236,7 @@ async function checkInterface(machine: Machine, expects: Extract<Expectation, { 
         throw new Unexpected(msg("The interface was changed by somebody else meanwhile. Look at the new state and try again."), now ?? "");
 }
 
-async function checkTable(machine: Machine, expects: Extract<Expectation, { type: "table" }>): Promise<void> {
+async function checkTable(machine: Machine, expects: Extract<Expectation, { type: "table" }>): Promise<undefined> {
     const now = await machine.run(["nft", "--stateless", "list", "table", expects.family, expects.table]);
     if (now.trim() !== expects.listing.trim())
         throw new Unexpected(
@@ -198,5 +281,5 @@ async function writeDown(machine: Machine, plan: Plan, user: () => Promise<strin
         KVM_TAP_WAS: plan.about?.was,
     };
     const input = Object.entries(fields).filter(([, value]) => value !== undefined).map(([key, value]) => `${key}=${line(value ?? "")}\n`);
-    await machine.run(["logger", "--journald"], { input: input.join(""), superuser: "require" }).catch(() => undefined);
+    await machine.run(["logger", "--journald"], { input: input.join(""), superuser: "require", timeout: PATIENCE }).catch(() => undefined);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What a part of the snapshot says when it cannot be read: our sentence, and the tool's own words under it.
-import { msg, type Message } from "../model/message.ts";
+import { inEnglish, msg, type Message } from "../model/message.ts";
 import type { Reading, Snapshot } from "../model/snapshot.ts";
 import { CommandError } from "./run.ts";
 
@@ -38,6 +38,14 @@ export interface Sentences {
     silent?: Message;
     /** Anything else that went wrong. */
     failed: Message;
+}
+
+/** What was to be read again could not be. */
+export class Unreadable extends Error {
+    constructor(readonly says: Message, readonly words: string) {
+        super(inEnglish(says));
+        this.name = "Unreadable";
+    }
 }
 
 /** A part that could not be read, told by its cause. */

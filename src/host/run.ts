@@ -75,7 +75,7 @@ export interface Machine {
     /** A file's text; null when there is none. */
     read(path: string): Promise<string | null>;
     /**
-     * Writes a file atomically, or removes it (`content` null), with administrative access.
+     * Writes a file atomically, or removes it (`content` null), with administrative access. One that is there keeps its mode and owner.
      * With `expected`, rejects with ChangedMeanwhile unless the file reads so now.
      */
     replace(path: string, content: string | null, expected?: string | null): Promise<void>;

@@ -4,7 +4,7 @@
 import { msg } from "../model/message.ts";
 import { NOTHING_READ, type HistoryEntry, type Snapshot } from "../model/snapshot.ts";
 import { entryIn, HISTORY_LENGTH, isDenied, JOURNAL } from "./history.ts";
-import { failed, read, wordsOf, type Part } from "./reading.ts";
+import { failed, read, Unreadable, wordsOf, type Part } from "./reading.ts";
 import type { Machine } from "./run.ts";
 import { Supervise } from "./supervise.ts";
 import { FileWatch } from "./watch-files.ts";
@@ -27,7 +27,8 @@ export interface HostWatch {
     show(shown: Shown): void;
     /**
      * Whether a change is in effect: everything that a plan may have changed is read again, and looked at as often as something
-     * changes for a few seconds more, since libvirt and systemd take their time.
+     * changes for a few seconds more, since libvirt and systemd take their time. Rejects with Unreadable where it cannot be found out,
+     * after a while in any case, and with whatever `holds` throws.
      */
     verify(holds: (after: Snapshot) => boolean): Promise<boolean>;
     /** Tries again what gave up, and reads everything: for the "Try again" of an error. */
@@ -35,8 +36,8 @@ export interface HostWatch {
     close(): void;
 }
 
-/** How long a change may take until it shows, in milliseconds. */
-const PATIENCE = 3000;
+/** How long a change may take until it shows once all was read, and how long anything may take until it is told; in milliseconds. */
+const SHOWS = 3000, LONGEST = 20_000;
 
 const HISTORY = { missing: msg("journalctl is not installed."), failed: msg("The history cannot be read from the journal.") };
 
@@ -70,15 +71,24 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
     const files = new FileWatch(machine, update);
     const history = watchHistory(machine, update);
     const verify = async (holds: (after: Snapshot) => boolean) => {
-        await Promise.all([guests.readLists(), network.readAll(), nat.readAll(), files.readAll()]);
-        for (const end = Date.now() + PATIENCE; !holds(snapshot); ) {
-            if (Date.now() > end || closed) {
-                await guests.readAll();
-                return holds(snapshot);
+        let timer: ReturnType<typeof setTimeout> | undefined;
+        const latest = new Promise<"late">(resolve => { timer = setTimeout(() => resolve("late"), LONGEST); });
+        try {
+            const all = Promise.all([guests.readLists(), network.readAll(), nat.readAll(), files.readAll()]);
+            if (await Promise.race([all, latest]) === "late")
+                throw new Unreadable(msg("The host could not be read again within $0 seconds.", String(LONGEST / 1000)), "");
+            for (const end = Date.now() + SHOWS; Date.now() <= end && !closed; await sleep(50)) {
+                if (holds(snapshot))
+                    return true;
             }
-            await new Promise(resolve => setTimeout(resolve, 50));
+            await Promise.race([guests.readAll(), latest]);
+        } finally {
+            clearTimeout(timer);
         }
-        return true;
+        const shown = holds(snapshot), failed = shown ? undefined : PARTS.map(part => snapshot[part]).find(part => part.state === "failed");
+        if (failed?.state === "failed")
+            throw new Unreadable(failed.says, failed.words);
+        return shown;
     };
     const access = watchAccess(machine, admin => {
         const before = snapshot.access;
@@ -105,6 +115,13 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
                 part.close();
         },
     };
+}
+
+/** Of the snapshot, what plans promise something of. */
+const PARTS = ["guests", "links", "addresses", "routes", "rules", "files", "units", "enabled", "natTable"] as const;
+
+function sleep(milliseconds: number): Promise<void> {
+    return new Promise(resolve => { setTimeout(resolve, milliseconds); });
 }
 
 /** Where access never changes, it is root's. */

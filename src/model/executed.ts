@@ -6,8 +6,11 @@ import type { Plan } from "./plan.ts";
 export type StepState = "waiting" | "running" | "done" | "failed" | "undone" | "undo-failed";
 
 export type Executed =
-    /** All steps ran. `holds`: the host, read again, is as promised. `undo` takes the change back, where that is possible. */
-    | { state: "done"; holds: boolean; undo?: Plan }
+    /**
+     * All steps ran. `holds`: the host, read again, is as promised; where that could not be found out it is false, and `unknown` says why.
+     * `undo` takes the change back, where that is possible.
+     */
+    | { state: "done"; holds: boolean; unknown?: { says: Message; words: string }; undo?: Plan }
     /** A step failed and what ran before it was undone. `words` are the tool's own; `left` says what could not be undone. */
     | { state: "failed"; step: number; says: Message; words: string; left: readonly Message[] };
 

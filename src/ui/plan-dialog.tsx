@@ -28,7 +28,7 @@ import { RunningContext } from "./fields.tsx";
 import { PlanSteps } from "./plan-steps.tsx";
 import { Failure, Words } from "./states.tsx";
 import { StatusIcon } from "./status.tsx";
-import { useToast } from "./toasts.tsx";
+import { useToast, type Toast } from "./toasts.tsx";
 import { _, translate } from "./translate.ts";
 
 export interface PlanDialogProps {
@@ -61,9 +61,7 @@ function useRun(done: string, onDone: (plan: Plan) => void) {
     const execute = useExecute();
     const toast = useToast();
     const [run, setRun] = useState<Run>();
-    const undo = (plan: Plan) => void execute(plan, () => undefined).then(result => toast(result.state === "done"
-        ? { kind: "success", title: _("Undone") }
-        : { kind: "danger", title: translate(result.says), text: result.words }));
+    const undo = (plan: Plan) => void execute(plan, () => undefined).then(result => toast(undone(result)));
     const start = async (plan: Plan) => {
         setRun({ plan, states: plan.steps.map(() => "waiting") });
         const result = await execute(plan, (step, state) =>
@@ -80,6 +78,17 @@ function useRun(done: string, onDone: (plan: Plan) => void) {
     return { run, start };
 }
 
+function undone(result: Executed): Toast {
+    if (result.state === "failed")
+        return { kind: "danger", title: translate(result.says), text: [result.words, ...result.left.map(translate)].filter(Boolean).join(" ") };
+    // That a plan's promise does not hold any more is no proof: of some changes it held before, too.
+    return result.unknown ? { kind: "warning", title: doubtOf(result), text: translate(result.unknown.says) } : { kind: "success", title: _("Undone") };
+}
+
+function doubtOf({ unknown }: Extract<Executed, { state: "done" }>): string {
+    return unknown ? _("All steps ran, but whether the host is as promised is not known") : _("All steps ran, but the host does not read as promised");
+}
+
 function Result({ result }: { result: Executed }) {
     if (result.state === "failed") {
         return (
@@ -87,13 +96,15 @@ function Result({ result }: { result: Executed }) {
                 <Words>{result.words}</Words>
                 {result.left.length === 0
                     ? <p>{_("What had been done before was undone: the host is as it was. Your input is kept.")}</p>
-                    : <ul>{result.left.map(message => <li key={message.id}>{translate(message)}</li>)}</ul>}
+                    : <ul>{result.left.map(message => <li key={translate(message)}>{translate(message)}</li>)}</ul>}
             </Failure>
         );
     }
     return (
-        <Alert variant="warning" isInline title={_("All steps ran, but the host does not read as promised")}>
-            {_("Close this dialog and look at what the page shows now: something else may have changed the host at the same time.")}
+        <Alert variant="warning" isInline title={doubtOf(result)}>
+            {result.unknown
+                ? <><p>{translate(result.unknown.says)}</p><Words>{result.unknown.words}</Words></>
+                : _("Close this dialog and look at what the page shows now: something else may have changed the host at the same time.")}
         </Alert>
     );
 }

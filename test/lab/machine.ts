@@ -2,7 +2,7 @@
 // src/host's Machine in a test host: what cockpit.js does in the page, done with nsenter and the host's file tree.
 import { spawn } from "node:child_process";
 import { watch } from "node:fs";
-import { access, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { access, chmod, chown, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ChangedMeanwhile, CommandError, ENVIRONMENT, limitOf } from "../../src/host/run.ts";
 import type { Machine, RunOptions, Stream, StreamHandlers } from "../../src/host/run.ts";
@@ -25,7 +25,12 @@ export function labMachine(leader: () => number): Machine {
                 throw new ChangedMeanwhile(path, found);
             if (content === null)
                 return rm(file, { force: true });
+            const before = await stat(file).catch(() => undefined);
             await writeFile(`${file}.kvm-tap-lab`, content);
+            if (before) {
+                await chown(`${file}.kvm-tap-lab`, before.uid, before.gid);
+                await chmod(`${file}.kvm-tap-lab`, before.mode & 0o7777);
+            }
             await rename(`${file}.kvm-tap-lab`, file);
         },
         watchDirectory: (path, changed) => watchDirectory(inTree(path), file => changed(join(path, file))),

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What becomes of a plan when things go wrong.
-import { executor, undoing } from "../../../src/host/execute.ts";
-import { CommandError, type Machine, type RunOptions } from "../../../src/host/run.ts";
+import { jest } from "@jest/globals";
+import { executor, undoing, type Verifier } from "../../../src/host/execute.ts";
+import { Unreadable } from "../../../src/host/reading.ts";
+import { ChangedMeanwhile, CommandError, type Machine, type RunOptions } from "../../../src/host/run.ts";
 import { msg } from "../../../src/model/message.ts";
 import type { Plan, Step } from "../../../src/model/plan.ts";
 
@@ -9,15 +11,29 @@ const says = msg("Do it");
 const command = (...argv: string[]) => ({ type: "command" as const, argv });
 const file = (path: string, content: string | null) => ({ type: "file" as const, path, content });
 
+interface Fake {
+    fails?: string[];
+    files?: Record<string, string>;
+    /** Commands, and files by path, whose answer is lost, with what happens all the same. */
+    lost?: Record<string, { problem: string; happens?: boolean }>;
+    verify?: Verifier["verify"];
+    /** What is done right before a file is written. */
+    meanwhile?: (files: Map<string, string>) => void;
+}
+
 /** A machine with files, on which the commands named in `fails` fail. */
-function fake({ fails = [], files = {} }: { fails?: string[]; files?: Record<string, string> } = {}) {
+function fake({ fails = [], files = {}, lost = {}, verify = holds => Promise.resolve(holds({} as never)), meanwhile }: Fake = {}) {
     const log: string[] = [];
     const content = new Map(Object.entries(files));
+    const silent = new Map(Object.entries(lost));
     const options: RunOptions[] = [];
     const machine: Machine = {
         run(argv, given = {}) {
             log.push(argv.join(" "));
             options.push(given);
+            const gone = silent.get(argv.join(" "));
+            if (gone)
+                return Promise.reject(new CommandError(argv, gone.problem, null, ""));
             return fails.includes(argv.join(" "))
                 ? Promise.reject(new CommandError(argv, null, 2, `${argv[0]}: no`))
                 : Promise.resolve("");
@@ -25,20 +41,28 @@ function fake({ fails = [], files = {} }: { fails?: string[]; files?: Record<str
         stream: () => { throw new Error("not here"); },
         watchDirectory: () => { throw new Error("not here"); },
         read: path => Promise.resolve(content.get(path) ?? null),
-        replace(path, text) {
+        replace(path, text, expected) {
+            meanwhile?.(content);
+            const found = content.get(path) ?? null;
             log.push(`${text === null ? "remove" : "write"} ${path}`);
+            if (expected !== undefined && expected !== found)
+                return Promise.reject(new ChangedMeanwhile(path, found));
+            const gone = silent.get(path);
+            silent.delete(path);
+            if (gone && !gone.happens)
+                return Promise.reject(new CommandError([path], gone.problem, null, ""));
             if (text === null)
                 content.delete(path);
             else
                 content.set(path, text);
-            return Promise.resolve();
+            return gone ? Promise.reject(new CommandError([path], gone.problem, null, "")) : Promise.resolve();
         },
     };
-    const execute = executor(machine, { verify: holds => Promise.resolve(holds({} as never)) }, () => Promise.resolve("ann\nbob"));
+    const execute = executor(machine, { verify }, () => Promise.resolve("ann\nbob"));
     const states: string[] = [];
     const run = (steps: Step[], holds = true) => execute({ title: msg("Make $0", "it"), steps, holds: () => holds },
         (step, state) => states.push(`${step} ${state}`));
-    return { run, log, states, content, options };
+    return { run, log, states, content, options, machine };
 }
 
 test("all steps run, the change is written down with its user, and verified", async () => {
@@ -89,6 +113,99 @@ test.each([
     const result = await run([{ says, does: file("/f", "new"), expects: { type: "file", path: "/f", content: expected } }]);
     expect(result.state).toBe(runs ? "done" : "failed");
     expect(log.includes("write /f")).toBe(runs);
+});
+
+const expects = { type: "file", path: "/f", content: "old" } as const;
+
+test("a file is written only over what was read of it right before, and put back only over what was written", async () => {
+    const theirs = fake({ files: { "/f": "old" }, meanwhile: files => files.set("/f", "theirs") });
+    const result = await theirs.run([{ says, does: file("/f", "new"), expects, undo: file("/f", "old") }]);
+    expect(result).toMatchObject({ state: "failed", says: { id: expect.stringMatching(/changed by somebody else/) }, left: [] });
+    expect(theirs.content.get("/f")).toBe("theirs");
+    let writes = 0;
+    const later = fake({ fails: ["two"], files: { "/f": "old" }, meanwhile: files => { if (++writes === 2) files.set("/f", "theirs"); } });
+    expect(await later.run([{ says, does: file("/f", "new"), expects, undo: file("/f", "old") }, { says, does: command("two") }])).toMatchObject({
+        state: "failed", left: [msg("$0 was changed by somebody else meanwhile, and was left as it is.", "/f")],
+    });
+    expect(later.content.get("/f")).toBe("theirs");
+    const empty = fake({ files: { "/f": "" } });
+    expect((await empty.run([{ says, does: file("/f", "new"), expects: { ...expects, content: null } }])).state).toBe("done");
+});
+
+test.each([[true], [false]])("a file whose answer was lost is as it was before, whether it was written or not: %s", async happens => {
+    const { run, content, states } = fake({ files: { "/f": "old" }, lost: { "/f": { problem: "disconnected", happens } } });
+    const result = await run([{ says, does: file("/f", "new"), expects, undo: file("/f", "old") }]);
+    expect(result).toMatchObject({ state: "failed", says: msg("$0 could not be written.", "/f"), left: [] });
+    expect(content.get("/f")).toBe("old");
+    expect(states).toEqual(happens ? ["0 running", "0 failed", "0 undone"] : ["0 running", "0 failed"]);
+});
+
+test.each(["terminated", "timeout", "disconnected", "cancelled", "internal-error", "no-such-problem"])(
+    "a command that ended with \"%s\" may have happened: it is taken back, and nobody says that nothing did", async problem => {
+        const { run, log } = fake({ lost: { attach: { problem } } });
+        const result = await run([{ says, does: command("one"), undo: command("undo-one") }, { says, does: command("attach"), undo: command("detach") }]);
+        expect(log).toEqual(["one", "attach", "detach", "undo-one"]);
+        expect(result).toMatchObject({
+            state: "failed", step: 1, says: msg("The answer of $0 was lost: it is not known whether this step was done.", "attach"),
+            left: [msg("Whether “$0” was done is not known; it may be done yet. Look at what the page shows.", "attach")],
+        });
+    });
+
+test.each(["not-found", "access-denied"])("one that ended with \"%s\" was not begun", async problem => {
+    const { run, log } = fake({ lost: { attach: { problem } } });
+    expect(await run([{ says, does: command("attach"), undo: command("detach") }])).toMatchObject({ state: "failed", left: [] });
+    expect(log).toEqual(["attach"]);
+});
+
+test("what cannot be taken back is told, too; a check is not", async () => {
+    const { run } = fake({ lost: { attach: { problem: "terminated" }, check: { problem: "terminated" } } });
+    expect(await run([{ says, does: command("attach") }])).toMatchObject({ left: [{ id: expect.stringMatching(/may be done yet/) }] });
+    expect(await run([{ says, does: command("check"), inert: true }])).toMatchObject({ left: [] });
+});
+
+const table = { type: "table", family: "inet", table: "t", listing: "" } as const;
+
+test("a lost command whose effect can be looked up is taken back only where there is one", async () => {
+    const asBefore = fake({ lost: { attach: { problem: "timeout" } } });
+    await asBefore.run([{ says, does: command("attach"), expects: table, undo: command("detach") }]);
+    const list = "nft --stateless list table inet t";
+    expect(asBefore.log).toEqual([list, "attach", list]);
+});
+
+test("a step is not begun where what it changes cannot be read again, and nothing of it is taken back", async () => {
+    const { run, log } = fake({ lost: { "nft --stateless list table inet t": { problem: "timeout" } } });
+    expect(await run([{ says, does: command("attach"), expects: table, undo: command("detach"), partial: true }])).toMatchObject({
+        state: "failed", says: msg("This step was not begun: what it changes could not be read again."), left: [],
+    });
+    expect(log).toHaveLength(1);
+});
+
+test("virsh is waited for only so long, other programs as long as they take", async () => {
+    const { run, options } = fake();
+    await run([{ says, does: command("virsh", "define") }, { says, does: command("systemctl", "start", "x") }]);
+    expect(options.map(({ timeout }) => timeout)).toEqual([45_000, undefined, 45_000]);
+});
+
+test.each<[string, Verifier["verify"], string, string]>([
+    ["cannot be read again", () => Promise.reject(new Unreadable(msg("It hangs."), "no answer")), "It hangs.", "no answer"],
+    ["cannot be judged", holds => Promise.resolve(holds({} as never)), "What was read of the host could not be compared with what was planned.", "odd"],
+])("a host that %s after all steps ends in a sentence", async (_what, verify, sentence, words) => {
+    const { machine } = fake();
+    const execute = executor(machine, { verify }, () => Promise.reject(new Error("nobody")));
+    const result = await execute({ title: says, steps: [{ says, does: command("one") }], holds: () => { throw new Error("odd"); } }, () => undefined);
+    expect(result).toEqual({ state: "done", holds: false, unknown: { says: msg(sentence), words } });
+});
+
+test("a listener that throws does not stop a plan", async () => {
+    const silent = jest.spyOn(console, "error").mockImplementation(() => undefined);
+    const { machine, log } = fake({ fails: ["two"] });
+    const execute = executor(machine, { verify: () => Promise.resolve(true) }, () => Promise.resolve("ann"));
+    const result = await execute({
+        title: says, holds: () => true, steps: [{ says, does: command("one"), undo: command("undo-one") }, { says, does: command("two") }],
+    }, () => { throw new Error("gone"); });
+    expect(result).toMatchObject({ state: "failed", step: 1, left: [] });
+    expect(log).toEqual(["one", "two", "undo-one"]);
+    silent.mockRestore();
 });
 
 test("an undo takes every step back, in reverse, and files only while they are as written; checks are left out", () => {

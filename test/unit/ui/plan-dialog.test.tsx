@@ -2,6 +2,7 @@
  * @jest-environment jsdom
  */
 // SPDX-License-Identifier: LGPL-2.1-or-later
+import { jest } from "@jest/globals";
 import { cleanup, render, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import type { Execute, Executed } from "../../../src/model/executed.ts";
@@ -99,6 +100,28 @@ test("a host that does not read as promised is said, and the dialog stays", asyn
     await userEvent.click(go());
     expect(await screen.findByText(/does not read as promised/)).toBeTruthy();
     expect(closed).toHaveLength(0);
+});
+
+test("a host that could not be read again is said to be unknown, not to differ; the dialog can be closed", async () => {
+    const { closed } = show({ result: { state: "done", holds: false, unknown: { says: msg("libvirt does not answer."), words: "timeout" } } });
+    await userEvent.click(go());
+    expect(await screen.findByText(/whether the host is as promised is not known/)).toBeTruthy();
+    expect(screen.getByText("libvirt does not answer.")).toBeTruthy();
+    expect(screen.getByText("timeout")).toBeTruthy();
+    expect(screen.queryByText(/does not read as promised/)).toBeNull();
+    await userEvent.click(screen.getAllByRole("button", { name: "Close" })[0] ?? document.body);
+    expect(closed).toHaveLength(1);
+});
+
+test("each of what could not be undone is told, also where the sentence is the same", async () => {
+    const error = jest.spyOn(console, "error").mockImplementation(() => undefined);
+    const left = ["/a", "/b"].map(path => msg("$0 could not be put back", path));
+    show({ result: { state: "failed", step: 1, says: msg("It failed."), words: "", left } });
+    await userEvent.click(go());
+    expect(await screen.findByText("/a could not be put back")).toBeTruthy();
+    expect(screen.getByText("/b could not be put back")).toBeTruthy();
+    expect(error).not.toHaveBeenCalled();
+    error.mockRestore();
 });
 
 test("problems: of a field under the field, others in the dialog; nothing runs", async () => {
