@@ -113,6 +113,7 @@ function mapRules(json: Json, tests: readonly Matches[], text: string, sets: Set
 function rules(json: Json, sets: Sets): Rule[] {
     const tests: Matches[] = [];
     const text = typeof json["comment"] === "string" ? json["comment"] : "";
+    let ends = false;
     for (const statement of objects(list(json["expr"]))) {
         const verdict = verdictOf(statement);
         if (verdict)
@@ -125,8 +126,10 @@ function rules(json: Json, sets: Sets): Rule[] {
             tests.push(...comparison(match, sets));
         else if (LIMITING.some(kind => kind in statement))
             tests.push(unknown);
+        // nft 1.0.6 does not say whether this is a match or a target of iptables.
+        ends ||= statement["xt"] === null;
     }
-    return [];
+    return ends ? [{ tests, verdict: { does: "unknown" }, text }] : [];
 }
 
 /** Base chains in `nft -j list chains`, by table: "inet firewalld". */

@@ -49,6 +49,24 @@ describe("iptables-save", () => {
             "none FORWARD policy", "none FORWARD policy"],
         ["a target that goes on", "ACCEPT", ["-A FORWARD -j LOG --log-prefix \"no -j DROP\"", "-A FORWARD -i charon0 -j DROP"], "all", "none FORWARD"],
         ["bridged packets are others", "ACCEPT", ["-A FORWARD -m physdev --physdev-is-bridged -j DROP"], "all", "all"],
+        ["an option with two values", "ACCEPT", ["-A FORWARD -m set --match-set blocked src -j DROP"], "most FORWARD", "most FORWARD"],
+        ["flags of TCP", "ACCEPT", ["-A FORWARD -p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP"], "most FORWARD", "most FORWARD"],
+        ["flags of TCP, negated", "DROP", ["-A FORWARD -o charon0 -p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -j ACCEPT"],
+            "some FORWARD policy", "none FORWARD policy"],
+        ["options without a value", "ACCEPT", ["-A FORWARD -m rpfilter --loose --invert -j DROP"], "most FORWARD", "most FORWARD"],
+        ["one before a known one", "DROP", ["-A FORWARD -m socket --transparent -o charon0 -j ACCEPT"], "some FORWARD policy", "none FORWARD policy"],
+        ["an allow-list", "DROP", ["-A FORWARD -m set ! --match-set blocked src,dst --return-nomatch -j ACCEPT"], "some FORWARD policy", "some FORWARD policy"],
+        ["a chain behind it", "DROP", ["-A FORWARD -m set --match-set friends src -g own", "-A own -j ACCEPT"], "some FORWARD policy", "some FORWARD policy"],
+        ["fragments", "ACCEPT", ["-A FORWARD -f -j DROP", "-A FORWARD ! -f -i eth0 -j REJECT"], "most FORWARD", "most FORWARD"],
+        ["a comment that is an option", "DROP", ["-A FORWARD -m comment --comment -j -o charon0 -j ACCEPT"], "all", "none FORWARD policy"],
+        ["a text that is one", "DROP", ["-A FORWARD -m string --string -j --algo bm -j ACCEPT"], "some FORWARD policy", "some FORWARD policy"],
+        ["a prefix that is one", "ACCEPT", ["-A FORWARD -j LOG --log-prefix -j", "-A FORWARD -i charon0 -j DROP"], "all", "none FORWARD"],
+        ["no name of a target", "ACCEPT", ["-A FORWARD -m x --text -j --more -j DROP"], "most FORWARD", "most FORWARD"],
+        ["negated as it once was", "ACCEPT", ["-A FORWARD -o ! eth0 -j DROP"], "none FORWARD", "all"],
+        ["quotes in quotes", "DROP", ["-A FORWARD -m comment --comment \"a \\\"b\\\" -j DROP\" -o charon0 -j ACCEPT"], "all", "none FORWARD policy"],
+        ["a mask with gaps", "ACCEPT", ["-A FORWARD -d 10.0.0.9/0.0.0.255 -j DROP"], "most FORWARD", "most FORWARD"],
+        ["a target that nobody knows", "ACCEPT", ["-A FORWARD -j TARPIT"], "most FORWARD", "most FORWARD"],
+        ["with counters", "ACCEPT", ["[3:180] -A FORWARD -i eth0 -j DROP"], "none FORWARD", "all"],
         ["chains in a circle end", "ACCEPT", ["-A FORWARD -j own", "-A own -j own"], "all", "all"],
     ])("%s", (_name, policy, rules, inward, outward) => {
         expect([through(saved(policy, ...rules), incoming), through(saved(policy, ...rules), outgoing)]).toEqual([inward, outward]);
@@ -82,6 +100,8 @@ describe("nft -j list table", () => {
         ["verdict map of devices", "drop", [[{ vmap: { key: meta("oifname"), data: { set: [["charon*", { accept: null }]] } } }]],
             "all", "none way policy"],
         ["a queue", "accept", [[{ queue: { num: 0 } }]], "most way", "most way"],
+        ["a target of iptables that nft does not show", "accept", [[{ xt: null }]], "most way", "most way"],
+        ["a match of iptables that it does not show", "accept", [[{ xt: null }, { drop: null }]], "most way", "most way"],
         ["not equal", "accept", [[match(meta("oifname"), "eth0", "!="), { reject: null }]], "none way", "all"],
     ])("%s", (_name, policy, rules, inward, outward) => {
         expect([through(listed(policy, ...rules), incoming), through(listed(policy, ...rules), outgoing)]).toEqual([inward, outward]);
@@ -104,6 +124,11 @@ describe("addresses that others translate", () => {
         const uses = foreignUses(rules, prefix(address), own, "eth0");
         expect(uses.map(({ to }) => to)).toEqual(targets);
         expect(uses.every(({ program }) => program === "Docker")).toBe(true);
+    });
+
+    test("a whole network", () => {
+        const saved = ["*nat", ":PREROUTING ACCEPT [0:0]", "-A PREROUTING -d 203.0.113.0/24 -i eth0 -j NETMAP --to 10.7.0.0/24", "COMMIT", ""].join("\n");
+        expect(foreignUses(iptablesRulesets("ip", "nftables", saved), prefix("203.0.113.10"), false, "eth0").map(({ to }) => to)).toEqual(["10.7.0.0/24"]);
     });
 
     test("a redirect of nft", () => {
