@@ -57,7 +57,7 @@ export function planInterface(snapshot: Snapshot, wish: InterfaceWish): Planned 
         return found;
     const { guest, pair } = found;
     const before = pair?.configured ?? pair?.live;
-    const problems = [...interfaceProblems(snapshot, { guest, before, xml: wish.xml }), ...scopeProblems(guest, wish)];
+    const problems = [...interfaceProblems(snapshot, { guest, pair, xml: wish.xml }), ...scopeProblems(guest, wish)];
     if (problems.length > 0)
         return { problems };
     const steps = pair ? changeSteps(guest, pair, wish) : addSteps(guest, wish);

@@ -3,7 +3,7 @@
 // interface already had are left to the checks of the page; only what was changed is refused.
 import { formOf, pciParts } from "../model/interface-form.ts";
 import type { InterfaceField, InterfaceForm } from "../model/interface-form.ts";
-import type { Guest, Interface } from "../model/guest.ts";
+import type { Guest, Interface, InterfacePair } from "../model/guest.ts";
 import { msg } from "../model/message.ts";
 import type { Message } from "../model/message.ts";
 import { deviceNameProblem, macProblem } from "../model/names.ts";
@@ -16,9 +16,14 @@ import { XmlError } from "../model/xml.ts";
 
 export interface Wished {
     guest: Guest;
-    /** The configured (or else the live) interface that is edited; absent for a new one. */
-    before?: Interface | undefined;
+    /** The interface that is edited, as it is configured and as it runs; absent for a new one. */
+    pair?: InterfacePair | undefined;
     xml: string;
+}
+
+/** What a wish is compared with: the configured interface, or else the live one. */
+function beforeOf({ pair }: Wished): Interface | undefined {
+    return pair?.configured ?? pair?.live;
 }
 
 /** Problems of the wish; `field` is an InterfaceField, `type`, or `xml`. */
@@ -31,7 +36,8 @@ export function interfaceProblems(snapshot: Snapshot, wished: Wished): Problem[]
     } catch (error) {
         return [{ field: "xml", says: msg("This is not well-formed XML: $0", error instanceof XmlError ? error.message : String(error)) }];
     }
-    const old = wished.before && formOf(wished.before.xml);
+    const before = beforeOf(wished);
+    const old = before && formOf(before.xml);
     const changed = (field: InterfaceField | "type") => form[field] !== (old?.[field] ?? "");
     return [
         ...form.type === "" ? [{ field: "xml", says: msg("The interface has no type.") }] : [],
@@ -44,7 +50,7 @@ export function interfaceProblems(snapshot: Snapshot, wished: Wished): Problem[]
     ];
 }
 
-function macProblems(snapshot: Snapshot, { guest, before }: Wished, { mac }: InterfaceForm, changed: boolean): Problem[] {
+function macProblems(snapshot: Snapshot, { guest, pair }: Wished, { mac }: InterfaceForm, changed: boolean): Problem[] {
     const problem = (says: Message) => [{ field: "mac", says }];
     if (mac === "")
         return problem(msg("Enter a MAC address: without one libvirt would make a new one at each change."));
@@ -56,7 +62,7 @@ function macProblems(snapshot: Snapshot, { guest, before }: Wished, { mac }: Int
     const link = valueOf(snapshot.links)?.find(candidate => candidate.mac?.toLowerCase() === mac.toLowerCase());
     if (link)
         return problem(msg("The host's own device $0 has this MAC address. Choose another one.", link.name));
-    const other = interfacesOf(snapshot, guest, before).find(({ iface }) => iface.mac === mac.toLowerCase());
+    const other = interfacesOf(snapshot, guest, pair).find(({ iface }) => iface.mac === mac.toLowerCase());
     return other ? problem(msg("An interface of the guest $0 has this MAC address. Choose another one.", other.guest.name)) : [];
 }
 
@@ -66,14 +72,19 @@ interface Used {
     live: boolean;
 }
 
-/** All interfaces of all guests, but for the one that is edited, in both definitions. */
-function interfacesOf(snapshot: Snapshot, guest: Guest, before: Interface | undefined): Used[] {
-    const isEdited = (candidate: Guest, iface: Interface, live: boolean) => candidate.uuid === guest.uuid && before !== undefined
-        && (live ? iface.mac === before.mac && iface.target === before.target : iface.index === before.index);
+/**
+ * All interfaces of all guests, but for the one that is edited, in both definitions. One that does not run is changed for the next start
+ * only, when nothing of what its guest runs with now is left: least of all itself, as it runs by another MAC address.
+ */
+function interfacesOf(snapshot: Snapshot, guest: Guest, pair: InterfacePair | undefined): Used[] {
+    const { configured, live } = pair ?? {};
+    const nextStart = configured !== undefined && live === undefined;
+    const isEdited = (candidate: Guest, iface: Interface, runs: boolean) => candidate.uuid === guest.uuid
+        && (runs ? nextStart || iface.index === live?.index : iface.index === configured?.index);
     return (valueOf(snapshot.guests) ?? []).flatMap(candidate => [
         ...(candidate.configured?.interfaces ?? []).map(iface => ({ guest: candidate, iface, live: false })),
         ...(candidate.live?.interfaces ?? []).map(iface => ({ guest: candidate, iface, live: true })),
-    ].filter(({ iface, live }) => !isEdited(candidate, iface, live)));
+    ].filter(({ iface, live: runs }) => !isEdited(candidate, iface, runs)));
 }
 
 function targetProblems(snapshot: Snapshot, wished: Wished, { type, target, managed }: InterfaceForm, changed: boolean): Problem[] {
@@ -81,14 +92,14 @@ function targetProblems(snapshot: Snapshot, wished: Wished, { type, target, mana
         return managed === "no" ? [{ field: "managed", says: msg("libvirt takes managed='no' for interfaces of type ethernet only.") }] : [];
     if (!changed || (target === "" && managed !== "no"))
         return [];
-    const says = (target !== wished.before?.target ? deviceNameProblem(target) : undefined)
+    const says = (target !== beforeOf(wished)?.target ? deviceNameProblem(target) : undefined)
         ?? usedElsewhere(snapshot, wished, target)
         ?? wrongKind(valueOf(snapshot.links)?.find(link => link.name === target));
     return says ? [{ field: "target", says }] : [];
 }
 
-function usedElsewhere(snapshot: Snapshot, { guest, before }: Wished, target: string): Message | undefined {
-    const users = interfacesOf(snapshot, guest, before).filter(({ iface }) => iface.target === target);
+function usedElsewhere(snapshot: Snapshot, { guest, pair }: Wished, target: string): Message | undefined {
+    const users = interfacesOf(snapshot, guest, pair).filter(({ iface }) => iface.target === target);
     const user = users.find(found => found.live) ?? users.find(found => found.guest.uuid === guest.uuid);
     if (!user)
         return undefined;

@@ -3,7 +3,7 @@ import { formerly, foundMeanwhile, planInterface, planRemoveInterface } from "..
 import type { InterfaceWish } from "../../../src/actions/edit-interface.ts";
 import { guestOf, pairInterfaces } from "../../../src/model/guest.ts";
 import type { Guest } from "../../../src/model/guest.ts";
-import { convertedTo, newInterface, withFields } from "../../../src/model/interface-form.ts";
+import { convertedTo, formOf, newInterface, withFields } from "../../../src/model/interface-form.ts";
 import { inEnglish } from "../../../src/model/message.ts";
 import type { Planned, Step } from "../../../src/model/plan.ts";
 import { NOTHING_READ } from "../../../src/model/snapshot.ts";
@@ -213,5 +213,36 @@ describe("removing", () => {
         expect(undo?.type === "command" && undo.input).toBe(first);
         const left = (live: readonly string[]) => "plan" in planned && planned.plan.holds(snapshotOf([guest("charon", [bridged], live)]));
         expect([left([bridged]), left([firstLive, bridged])]).toEqual([true, false]);
+    });
+});
+
+describe("a pending change can be changed back", () => {
+    const on = (target: string, mac: string = macs[0], slot: number | undefined = 3) => nic(mac, slot, `<target dev='${target}' managed='no'/><model type='virtio'/>`);
+    const back = (configured: string, live: string, more: readonly string[] = []) => {
+        const subject = guest("charon", [configured, ...more], [live, ...more]);
+        return problems(plan([subject], 0, { xml: withFields(configured, { target: formOf(live).target, mac: formOf(live).mac }) }));
+    };
+
+    test.each<[string, string, string]>([
+        ["of the device", on("tap1"), on("tap0")],
+        ["of the MAC address", on("tap0", "52:54:00:00:00:09"), on("tap0")],
+        ["of both", on("tap1", "52:54:00:00:00:09"), on("tap0")],
+        ["of both, without a PCI address", on("tap1", "52:54:00:00:00:09", undefined), on("tap0", macs[0], undefined)],
+    ])("%s", (_what, configured, live) => expect(back(configured, live, [bridged])).toEqual([]));
+
+    test("but not to what another interface of the guest has at the next start, nor what it runs on", () => {
+        const other = nic(macs[1], 4, "<target dev='tap0' managed='no'/><model type='virtio'/>");
+        expect(back(on("tap1"), on("tap0"), [other])).toEqual(["target: Another interface of this guest uses tap0 already."]);
+        const another = guest("styx", undefined, [nic("52:54:00:00:00:0a", 3, "<target dev='tap0'/>")]);
+        const subject = guest("charon", [on("tap1")], [on("tap1")]);
+        expect(problems(plan([subject, another], 0, { xml: withFields(on("tap1"), { target: "tap0" }) }))).toEqual(
+            ["target: The guest styx is running on tap0. Choose another device."]);
+    });
+
+    test("an interface that only runs hides no configured one of its place", () => {
+        const subject = guest("charon", [on("tap0", macs[1])], [on("tap1")]);
+        const at = pairInterfaces(subject).findIndex(({ configured }) => !configured);
+        expect(problems(plan([subject], at, { xml: withFields(on("tap1"), { target: "tap0" }), config: false, live: "replug" }))).toEqual(
+            ["target: Another interface of this guest uses tap0 already."]);
     });
 });
