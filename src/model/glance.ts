@@ -19,8 +19,9 @@ export interface Glance {
     source: string;
     /** The event that it strikes on. */
     when?: LifecycleEvent;
-    /** A persistent device that the next start, stop or failed start deletes. */
+    /** Whether the next start, stop or failed start deletes a persistent device, and which: what runs and what starts may differ. */
     atRisk: boolean;
+    losing: readonly string[];
 }
 
 /** One interface of one guest, with all that its fate depends on. */
@@ -182,36 +183,36 @@ function afterStart(iface: Interface, device: Link | undefined, next: Circumstan
 export function glance(subject: Subject): Glance {
     const { guest, pair: { live, configured } } = subject;
     if (guest.problem && !live && !configured)
-        return { label: msg("Not known"), severity: "unknown", because: guest.problem, source: "", atRisk: false };
+        return { label: msg("Not known"), severity: "unknown", because: guest.problem, source: "", atRisk: false, losing: [] };
     const stop = live && whileRunning(subject, "destroy");
     const start = nextStart(subject, "start");
     const failedStart = nextStart(subject, "failed-start");
-    const verdict = (live && stop ? ofRunning(subject, stop, start) : ofNextStart(subject, start, failedStart)) ?? nothing;
-    return { ...verdict, atRisk: isAtRisk(subject, stop, start, failedStart) };
+    const verdict = (live && stop ? ofRunning(subject, stop, start, failedStart) : ofNextStart(subject, start, failedStart)) ?? nothing;
+    const { liveDevice, configuredDevice } = subject;
+    const losing = [...lostBy([stop], liveDevice), ...lostBy([start, failedStart], configuredDevice)];
+    return { ...verdict, atRisk: losing.length > 0, losing: [...new Set(losing)] };
 }
 
-type Verdict = Omit<Glance, "atRisk">;
+type Verdict = Omit<Glance, "atRisk" | "losing">;
 
 const nothing: Verdict = { label: msg("Not known"), severity: "unknown", because: msg("This interface has not been read."), source: "" };
 
-/** "Devices that will be deleted": persistent ones whose next start, stop or failed start deletes them. */
-function isAtRisk(subject: Subject, ...fates: readonly (Fate | undefined)[]): boolean {
-    const persistent = subject.liveDevice?.tun?.persistent === true || subject.configuredDevice?.tun?.persistent === true;
-    return persistent && fates.some(judged => judged?.outcome === "deleted" || judged?.outcome === "fails-and-deleted");
+/** "Devices that will be deleted": a persistent one that one of its fates deletes. */
+function lostBy(fates: readonly (Fate | undefined)[], device: Link | undefined): string[] {
+    const deleted = fates.some(judged => judged?.outcome === "deleted" || judged?.outcome === "fails-and-deleted");
+    return device?.tun?.persistent && deleted ? [device.name] : [];
 }
 
 /** Distinct devices at risk, by name. */
 export function devicesAtRisk(all: readonly Subject[]): string[] {
-    const names = all.filter(subject => glance(subject).atRisk)
-        .map(({ liveDevice, configuredDevice }) => (liveDevice ?? configuredDevice)?.name ?? "");
-    return [...new Set(names)].sort();
+    return [...new Set(all.flatMap(subject => glance(subject).losing))].sort();
 }
 
 function verdictOf(label: Message, severity: Severity, { because, source }: Fate, when?: LifecycleEvent): Verdict {
     return { label, severity, because, source, ...when && { when } };
 }
 
-function ofRunning(subject: Subject, stop: Fate, start: Fate | undefined): Verdict {
+function ofRunning(subject: Subject, stop: Fate, start: Fate | undefined, failedStart: Fate | undefined): Verdict {
     const { live, configured } = subject.pair;
     if (stop.outcome === "deleted")
         return verdictOf(msg("Deleted when the guest stops"), "danger", stop, "shutdown");
@@ -228,6 +229,8 @@ function ofRunning(subject: Subject, stop: Fate, start: Fate | undefined): Verdi
         return verdictOf(msg("Device missing"), "danger", stop);
     if (start?.outcome === "fails")
         return failing(start, subject);
+    if (failedStart?.outcome === "deleted")
+        return verdictOf(msg("Deleted at the next stop or failed start"), "danger", failedStart, "failed-start");
     if (stop.outcome === "gone")
         return verdictOf(msg("Made by libvirt, gone when the guest stops"), "info", stop, "shutdown");
     if (pending)

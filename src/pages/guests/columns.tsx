@@ -137,7 +137,7 @@ export const guestFilters = (): readonly Filter<GuestRow>[] => [
     },
     {
         key: "fate", title: _("What libvirt does"),
-        matches: (row, value) => value === "risk" ? row.atRisk : row.hasInterface && row.severity === value,
+        matches: (row, value) => value === "risk" ? row.losing.length > 0 : row.hasInterface && row.severity === value,
         choices: [
             { value: "risk", label: _("Device will be deleted") },
             { value: "danger", label: _("Dangers") },

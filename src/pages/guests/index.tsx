@@ -31,7 +31,7 @@ const detail = (row: GuestRow) => <GuestDetail rowKey={row.key} machine={machine
 
 function numbers(rows: readonly GuestRow[], checks: number): readonly NumberFilter[] {
     const guests = new Set(rows.map(row => row.uuid)).size;
-    const atRisk = new Set(rows.filter(row => row.atRisk).map(row => row.target)).size;
+    const atRisk = new Set(rows.flatMap(row => row.losing)).size;
     const mappings = new Set(rows.flatMap(row => row.publicAddresses)).size;
     return [
         { text: plural("$0 guest", "$0 guests", guests), filter: ["fate", []] },

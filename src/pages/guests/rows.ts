@@ -37,7 +37,8 @@ export interface GuestRow {
     severity: Severity;
     because: string;
     source: string;
-    atRisk: boolean;
+    /** Devices that libvirt will delete. */
+    losing: readonly string[];
     /** Traps on the interface (model/checks.ts), beside its fate. */
     traps: number;
     addresses: readonly string[];
@@ -117,13 +118,13 @@ function rowOf(subject: Subject, several: boolean, around: Around): GuestRow {
     const addresses = around.addresses.get(target) ?? [];
     const mappings = addresses.flatMap(address => around.mappings.get(address) ?? []);
     const verdict = glance(subject);
-    const { label, severity, because, source, atRisk } = verdict;
+    const { label, severity, because, source, losing } = verdict;
     return {
         key: keyOfSubject(subject, several), guest: guest.name, uuid: guest.uuid, state: guest.state, driver: guest.type,
         hasInterface: true, type: iface?.type ?? "", mac: iface?.mac ?? "", model: iface?.model ?? "", queues: iface?.queues ?? 1,
         target, managed: configured?.managed === "no", protect: protectionOf(around.snapshot, subject, verdict),
         device: deviceState(target, link), up: link?.up ?? false, carrier: link?.carrier ?? false,
-        fate: translate(label), severity, because: translate(because), source, atRisk,
+        fate: translate(label), severity, because: translate(because), source, losing,
         traps: trapsOf(configured ?? iface, around), addresses,
         publicAddresses: publicOf(mappings, true), disabledAddresses: publicOf(mappings, false), problem: text(guest.problem),
     };
@@ -138,7 +139,7 @@ function bareRow(guest: Subject["guest"]): GuestRow {
     return {
         key: guest.name, guest: guest.name, uuid: guest.uuid, state: guest.state, driver: guest.type, hasInterface: false, type: "", mac: "",
         model: "", queues: 1, target: "", managed: false, protect: "no", device: "unnamed", up: false, carrier: false, fate: "", severity: "unknown",
-        because: "", source: "", atRisk: false, traps: 0, addresses: [], publicAddresses: [], disabledAddresses: [], problem: text(guest.problem),
+        because: "", source: "", losing: [], traps: 0, addresses: [], publicAddresses: [], disabledAddresses: [], problem: text(guest.problem),
     };
 }
 

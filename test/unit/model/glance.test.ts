@@ -83,6 +83,21 @@ test("devices at risk are counted once each", () => {
     expect(devicesAtRisk(subjects(host(guests, [tap("t0"), tap("t1"), tap("t2")])))).toEqual(["t0", "t1"]);
 });
 
+test.each<[string, Nic, Nic, boolean, boolean, string[]]>([
+    ["runs protected, starts unprotected on another", { target: "t1" }, no, true, true, ["t1"]],
+    ["runs unprotected, starts protected on another", { target: "t1", managed: "no" }, yes, true, true, ["t0"]],
+    ["unprotected on both", { target: "t1" }, yes, true, true, ["t0", "t1"]],
+    // The one that goes is libvirt's own, the persistent one is not touched.
+    ["what is deleted is not persistent", { target: "t1", managed: "no" }, yes, false, true, []],
+    ["what is persistent is kept", { target: "t1" }, no, true, false, []],
+])("a guest that runs on one device and starts on another: %s", (_what, configured, live, first, second, names) => {
+    const links = [tap("t0", first, false, true), tap("t1", second)];
+    const all = subjects(host([guest("g", [configured], [live])], links, before91));
+    expect(devicesAtRisk(all)).toEqual(names);
+    if (names.length > 0)
+        expect(all.map(subject => glance(subject).severity)).toEqual(["danger"]);
+});
+
 test("the life cycle of a guest that is off: as if it started now", () => {
     const [subject] = subjects(host([guest("g", [yes])], []));
     const fates = subject && Object.fromEntries([...lifecycle(subject)].map(([event, { outcome }]) => [event, outcome]));
