@@ -94,7 +94,13 @@ function kernelFindings(mapping: Mapping, around: Around | undefined): Finding[]
 
 const SEVERITIES: Readonly<Record<Obstacle["lets"], Finding["severity"]>> = { none: "danger", some: "warning", most: "info" };
 
-/** What others' firewalls do to the mapping, on the way by each uplink; the same words are said once. */
+/** The same words by several uplinks are said once. */
+function saidOnce(found: readonly Finding[]): Finding[] {
+    const words = found.map(({ says }) => JSON.stringify(says));
+    return found.filter((_, index) => words.indexOf(words[index] ?? "") === index);
+}
+
+/** What others' firewalls do to the mapping, on the way by each uplink. */
 function firewallFindings(snapshot: Snapshot, mapping: Mapping, uplinks: readonly string[], around: Around | undefined): Finding[] {
     const { firewalls = [], unread = [] } = around ?? {};
     const { device } = wayIn(snapshot, mapping.guest, uplinks);
@@ -102,9 +108,8 @@ function firewallFindings(snapshot: Snapshot, mapping: Mapping, uplinks: readonl
         const cure = obstacle.lets === "most" ? undefined : obstacleCure(obstacle, uplink, device);
         return { severity: SEVERITIES[obstacle.lets], says: obstacleSays(obstacle), ...(cure ? { cure } : {}) };
     }));
-    const words = found.map(({ says }) => JSON.stringify(says));
     return [
-        ...found.filter((_, index) => words.indexOf(words[index] ?? "") === index),
+        ...saidOnce(found),
         ...unread.map((says): Finding => ({ severity: "info", says })),
     ];
 }
@@ -114,8 +119,15 @@ export function conflictFindings(
     snapshot: Snapshot, outside: Prefix, uplinks: readonly string[], around: Pick<Around, "firewalls"> | undefined,
 ): Finding[] {
     const own = ownership(snapshot, outside) === "own";
-    const [uplink = ""] = uplinks;
-    return foreignUses(around?.firewalls ?? [], outside, own, uplink).map(use => warning(foreignSays(outside, use)));
+    // A rule that asks for no device is found without an uplink, too.
+    const found = (uplinks.length > 0 ? uplinks : [""]).flatMap(uplink => foreignUses(around?.firewalls ?? [], outside, own, uplink));
+    return saidOnce(found.map(use => warning(foreignSays(outside, use))));
+}
+
+/** The links on which an address that lies in a network of this host may have another owner: that of the network, and all uplinks. */
+export function linksToAsk(snapshot: Snapshot, outside: Prefix, uplinks: readonly string[]): string[] {
+    const device = routeTo(snapshot, outside)?.device;
+    return [...new Set([...device === undefined ? [] : [device], ...uplinks])];
 }
 
 /** Whether the address is answered for on a link, or must be routed here by the provider. */

@@ -13,7 +13,7 @@ import { formatPrefix } from "../../model/nat-address.ts";
 import { likelyUplinks } from "../../model/nat-host.ts";
 import { formatLimits, NOTHING, parseLimits } from "../../model/nat-limits.ts";
 import { currentState, natReading } from "../../model/nat-reading.ts";
-import { ownership, wayIn } from "../../model/nat-works.ts";
+import { linksToAsk, ownership, wayIn } from "../../model/nat-works.ts";
 import { EMPTY_STATE, isSingle, mappingKey, type Mapping, type NatState } from "../../model/nat.ts";
 import type { Planned } from "../../model/plan.ts";
 import type { Snapshot } from "../../model/snapshot.ts";
@@ -98,21 +98,25 @@ function AddressNews({ text, snapshot, uplinks, machine }: {
 }) {
     const side = readSide("public", text);
     const prefix = "prefix" in side ? side.prefix : undefined;
+    const known = snapshot.addresses.state === "read" && snapshot.routes.state === "read";
     const way = prefix && ownership(snapshot, prefix);
-    const [uplink] = uplinks;
-    const asked = prefix && way === "on-link" && isSingle(prefix) && uplink !== undefined ? prefix.address : undefined;
-    const [answer, setAnswer] = useState<{ address: string; other: boolean | undefined }>();
+    const links = prefix && way === "on-link" ? linksToAsk(snapshot, prefix, uplinks).join(" ") : "";
+    const asked = prefix && isSingle(prefix) && links !== "" ? prefix.address : undefined;
+    const [answer, setAnswer] = useState<{ asked: string; others: readonly (boolean | undefined)[] }>();
     useEffect(() => {
-        if (asked === undefined || uplink === undefined)
+        if (asked === undefined)
             return undefined;
         let stale = false;
         const timer = window.setTimeout(() => {
-            void answeredByAnother(machine, uplink, asked).then(other => { if (!stale) setAnswer({ address: asked, other }); });
+            void Promise.all(links.split(" ").map(link => answeredByAnother(machine, link, asked)))
+                    .then(others => { if (!stale) setAnswer({ asked: `${links} ${asked}`, others }); });
         }, 500);
         return () => { stale = true; window.clearTimeout(timer); };
-    }, [asked, uplink, machine]);
+    }, [asked, links, machine]);
     if (way === undefined || way === "own" || prefix === undefined)
         return null;
+    if (!known)
+        return <Status kind="unknown">{_("Whether it lies in a network of this host is not known.")}</Status>;
     if (way === "routed") {
         return (
             <Status kind="info">
@@ -121,14 +125,15 @@ function AddressNews({ text, snapshot, uplinks, machine }: {
         );
     }
     if (!isSingle(prefix))
-        return <Status kind="info">{format(_("It lies in the network on $0: the host will answer for all of it there."), uplink ?? "")}</Status>;
-    if (answer?.address !== asked)
-        return <Status kind="pending">{format(_("Asking on $0 whether another machine has this address…"), uplink ?? "")}</Status>;
-    return answer?.other === true
+        return <Status kind="info">{format(_("It lies in the network on $0: the host will answer for all of it there."), links.split(" ")[0] ?? "")}</Status>;
+    const named = links.replaceAll(" ", ", ");
+    if (answer?.asked !== `${links} ${asked}`)
+        return <Status kind="pending">{format(_("Asking on $0 whether another machine has this address…"), named)}</Status>;
+    return answer.others.includes(true)
         ? <Status kind="warning">{_("Another machine answers for this address now. Two owners would disturb each other.")}</Status>
-        : answer?.other === false
-            ? <Status kind="success">{format(_("Nobody answers for it on $0; this host will."), uplink ?? "")}</Status>
-            : <Status kind="unknown">{_("Whether another machine has this address could not be found out.")}</Status>;
+        : answer.others.includes(undefined)
+            ? <Status kind="unknown">{_("Whether another machine has this address could not be found out.")}</Status>
+            : <Status kind="success">{format(_("Nobody answers for it on $0; this host will."), named)}</Status>;
 }
 
 /** The host's own address: allowed only when it is said twice, here and with the tick above the button. */

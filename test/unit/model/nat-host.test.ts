@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Which route a packet takes, by the host's main table.
+import { iptablesRulesets } from "../../../src/model/firewall-iptables.ts";
 import { parsePrefix } from "../../../src/model/nat-address.ts";
 import { routeTo } from "../../../src/model/nat-host.ts";
-import { ownership, wayIn } from "../../../src/model/nat-works.ts";
+import { conflictFindings, ownership, wayIn } from "../../../src/model/nat-works.ts";
 import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
 import type { Route } from "../../../src/model/tap.ts";
 
@@ -40,4 +41,12 @@ test.each<[string, Route[], string, string | undefined]>([
 
 test("an address whose route leads nowhere is in no network of the host", () => {
     expect(ownership(snapshot([world, route("203.0.113.0/24", "blackhole")]), prefix("203.0.113.10"))).toBe("routed");
+});
+
+test.each([["eth0", 1], ["eth1", 1], ["eth2", 0]])("a rule of others that translates what comes in by %s is found by %i uplink", (device, count) => {
+    const saved = ["*nat", ":PREROUTING ACCEPT [0:0]", `-A PREROUTING -i ${device} -d 203.0.113.10/32 -j DNAT --to-destination 10.7.0.2`, "COMMIT", ""];
+    const firewalls = iptablesRulesets("ip", "nftables", saved.join("\n"));
+    expect(conflictFindings(snapshot([world]), prefix("203.0.113.10"), ["eth0", "eth1"], { firewalls })).toHaveLength(count);
+    const any = iptablesRulesets("ip", "nftables", saved.join("\n").replace(`-i ${device} `, ""));
+    expect(conflictFindings(snapshot([world]), prefix("203.0.113.10"), ["eth0", "eth1"], { firewalls: any })).toHaveLength(1);
 });

@@ -5,7 +5,7 @@
 import { act, cleanup, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { TextEncoder } from "node:util";
-import type { Machine } from "../../../src/host/run.ts";
+import { CommandError, type Machine } from "../../../src/host/run.ts";
 import { guestOf } from "../../../src/model/guest.ts";
 import type { Plan } from "../../../src/model/plan.ts";
 import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
@@ -65,11 +65,11 @@ beforeEach(() => { ran = []; });
 afterEach(cleanup);
 
 /** Shows a dialog, and waits for what it reads of the host by itself. */
-async function show(dialog: React.ReactNode) {
+async function show(dialog: React.ReactNode, at = snapshot) {
     render(
         <AccessContext value="granted">
             <ExecuteContext value={plan => { ran.push(plan); return Promise.resolve({ state: "done", holds: true }); }}>
-                <SnapshotContext value={snapshot}><Toasts>{dialog}</Toasts></SnapshotContext>
+                <SnapshotContext value={at}><Toasts>{dialog}</Toasts></SnapshotContext>
             </ExecuteContext>
         </AccessContext>);
     await act(async () => { await new Promise(resolve => { setTimeout(resolve, 0); }); });
@@ -146,6 +146,52 @@ describe("mapping an address", () => {
         expect(isDisabled(button("Map"))).toBe(false);
         await userEvent.click(button("Map"));
         expect(ran[0]?.confirm).toEqual({ seconds: 15 });
+    });
+});
+
+describe("with two uplinks, for an address in the network of the second", () => {
+    const two: Snapshot = {
+        ...snapshot,
+        links: read(["eth0", "eth1"].map((name, index) => ({ index: index + 2, name, mtu: 1500, up: true, carrier: true }))),
+        routes: read([route("default", "eth0", "203.0.113.254"), route("default", "eth1", "198.51.100.254"), route("203.0.113.0/24", "eth0"),
+            route("198.51.100.0/24", "eth1"), route("10.0.0.2", "charon0")]),
+    };
+    /** What the probe says on each link: 1, another machine answers; 2, it could not ask. */
+    const probing = (statuses: Record<string, number>, links: string[]): Machine => ({
+        ...machine,
+        run(argv) {
+            const [, verb, link = ""] = argv;
+            if (verb !== "probe")
+                return machine.run(argv);
+            links.push(link);
+            const status = statuses[link] ?? 0;
+            return status === 0 ? Promise.resolve("") : Promise.reject(new CommandError(argv, null, status, status === 1 ? "" : "No."));
+        },
+    });
+
+    test.each<[string, Record<string, number>, RegExp]>([
+        ["nobody", {}, /Nobody answers for it on eth1, eth0; this host will/],
+        ["somebody on the second", { eth1: 1 }, /Another machine answers/],
+        ["somebody on the first", { eth0: 1 }, /Another machine answers/],
+        ["one that cannot be asked", { eth1: 2 }, /could not be found out/],
+    ])("both are asked: %s", async (_what, statuses, sentence) => {
+        const links: string[] = [];
+        await show(<MapDialog machine={probing(statuses, links)} guestAddress="10.0.0.2" onClose={() => undefined} />, two);
+        await type(/^Public address/, "198.51.100.10");
+        expect(await screen.findByText(sentence, {}, { timeout: 10_000 })).toBeTruthy();
+        expect(links.sort()).toEqual(["eth0", "eth1"]);
+    }, 20_000);
+
+    test("a prefix lies in the network of its link", async () => {
+        await show(<MapDialog machine={machine} guestAddress="10.0.0.0/29" onClose={() => undefined} />, two);
+        await type(/^Public address/, "198.51.100.8/29");
+        expect(screen.getByText(/It lies in the network on eth1/)).toBeTruthy();
+    });
+
+    test("while the host's networks are not known, nothing is said of them", async () => {
+        await show(<MapDialog machine={machine} guestAddress="10.0.0.2" onClose={() => undefined} />, { ...two, addresses: { state: "reading" } });
+        await type(/^Public address/, "198.51.100.10");
+        expect(screen.getByText(/is not known/)).toBeTruthy();
     });
 });
 
