@@ -3,11 +3,11 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Machine } from "../../src/host/run.ts";
-import { inEnglish } from "../../src/model/message.ts";
+import { inEnglish, msg } from "../../src/model/message.ts";
 import { valueOf, type Reading, type Snapshot } from "../../src/model/snapshot.ts";
 import { defineGuest, ethernet, guestXml, type Guest } from "../lab/guest.ts";
 import { sleep, startHost, type TestHost } from "../lab/host.ts";
-import { eachRelease } from "../lab/releases.ts";
+import { eachRelease, oneRelease } from "../lab/releases.ts";
 import { hostFiles, tapFile } from "./host-files.ts";
 import { given, watching, type Watching } from "./watching.ts";
 
@@ -172,6 +172,44 @@ await eachRelease(release => {
         await seen.until("no new1", now => link(now, "styx0") && !link(now, "new1"), 1);
     });
 
+    test("the routes are the kernel's, also where one replaces another's or goes without a word", async () => {
+        await host.sh("ip link add w1 type veth peer name w2; ip link set w1 up; ip link set w2 up; ip address add 10.3.0.1/24 dev w1");
+        const ways = (now: Snapshot) => (valueOf(now.routes) ?? []).filter(({ table }) => table === "main").map(({ destination, device }) => `${destination} ${device}`).sort();
+        const kernel = async () => {
+            const routes = JSON.parse(`[${(await host.sh("ip -j route show; ip -j -6 route show")).trim().split("\n").join(",")}]`) as { dst: string; dev?: string }[][];
+            return routes.flat().map(({ dst, dev }) => `${dst} ${dev}`).sort();
+        };
+        for (const change of [
+            "route add 10.61.0.2 dev w1", "route replace 10.61.0.2 dev w2", "route change 10.61.0.2 dev w1", "route del 10.61.0.2",
+            "route add 2001:db8:61::2 dev w1", "route replace 2001:db8:61::2 dev w2", "route del 2001:db8:61::2",
+            "route add default via 10.3.0.9 dev w1 metric 70", "route replace default dev w2 metric 70", "route del default metric 70",
+            "nexthop add id 77 via 10.3.0.9 dev w1", "route add 10.78.0.0/16 nhid 77", "nexthop replace id 77 via 10.3.0.8 dev w1", "nexthop del id 77",
+        ]) {
+            await host.sh(`ip ${change}`);
+            const now = await kernel();
+            await seen.until(`${change}: ${now.join("; ")}`, at => JSON.stringify(ways(at)) === JSON.stringify(now), 1);
+        }
+        await host.sh("ip route add 10.59.0.0/16 encap ip id 7 dst 192.0.2.1 dev w1");
+        await seen.until("a route with a tunnel of its own", now => ways(now).includes("? w1"), 1);
+        expect(ways(seen.snapshot()).filter(way => way.startsWith("192.0.2.1"))).toEqual([]);
+        await host.sh("ip link del w1");
+        await seen.until("neither of them", now => !link(now, "w1") && !link(now, "w2"), 1);
+    });
+
+    test("devices with names that mean more in a batch keep their addresses", async () => {
+        await host.sh("ip link add 'a#b' type veth peer name 'a\"b'; ip link add name a type veth peer name 'a@b'");
+        const names = ["a#b", "a\"b", "a@b", "a"];
+        for (const [index, name] of names.entries()) {
+            await host.run(["ip", "address", "add", `10.62.0.${index}/32`, "dev", name]);
+            await host.run(["ip", "link", "set", "dev", name, "mtu", String(1300 + index)]);
+        }
+        const is = (now: Snapshot) => names.every((name, index) => link(now, name)?.mtu === 1300 + index
+            && valueOf(now.addresses)?.get(name)?.some(({ address }) => address === `10.62.0.${index}`));
+        await seen.until("all of them", is, 1);
+        await host.sh("ip link del 'a#b'; ip link del dev a");
+        await seen.until("none of them", now => names.every(name => !link(now, name)), 1);
+    });
+
     test("a new device is seen to be persistent, which the kernel does not announce", async () => {
         const names = Array.from({ length: 10 }, (_, index) => `lasting${index}`);
         for (const name of names) {
@@ -254,6 +292,33 @@ await eachRelease(release => {
         await seen.until("no holder", now => valueOf(now.holders)?.get("styx0") === undefined, 2);
         seen.show({});
     });
+
+    // Once is enough: it takes as long as somebody is patient.
+    (release === oneRelease() ? test : test.skip)("a libvirt that hangs is said to hang; a plan ends all the same, and trying again finds it back", async () => {
+        const pid = (await host.run(["pidof", "libvirtd"])).trim();
+        await host.run(["kill", "-STOP", pid]);
+        try {
+            seen.retry();
+            const begun = Date.now();
+            const result = await seen.run(() => ({ plan: { title: msg("Nothing"), steps: [], holds: now => now.guests.state === "failed" } }));
+            expect(result).toMatchObject({ state: "done", holds: false, unknown: { says: msg("The host could not be read again within $0 seconds.", "20") } });
+            expect(Date.now() - begun).toBeLessThan(25_000);
+            await host.sh("ip link add w1 type veth peer name w2");
+            await seen.until("the rest of the host", now => link(now, "w1"), 1);
+            await host.sh("ip link del w1");
+            await seen.until("that libvirt hangs", now => /^libvirt does not answer/.test(says(now.guests)), 60);
+            expect(says(seen.snapshot().libvirt)).toMatch(/^libvirt does not answer/);
+            expect(valueOf(seen.snapshot().links)).toBeDefined();
+            const undefining = { type: "command" as const, argv: ["virsh", "-c", "qemu:///system", "autostart", styx.uuid] };
+            const lost = await seen.run(() => ({ plan: { title: msg("Autostart"), steps: [{ says: msg("Autostart"), does: undefining }], holds: () => true } }));
+            expect(lost).toMatchObject({ state: "failed", says: msg("The answer of $0 was lost: it is not known whether this step was done.", "virsh") });
+            expect(lost.state === "failed" && lost.left.map(inEnglish)).toEqual([expect.stringMatching(/^Whether “virsh .*” was done is not known/)]);
+        } finally {
+            await host.run(["kill", "-CONT", pid]);
+        }
+        seen.retry();
+        await seen.until("the guests again", now => now.guests.state === "read" && now.libvirt.state === "read", 10);
+    }, 180_000);
 
     test("libvirt restarted, stopped and started again: told, and read again by itself", async () => {
         await host.run(["systemctl", "restart", "libvirtd"]);
