@@ -45,6 +45,8 @@ function cannotBeOpened(s: Situation, event: Opening): Fate | undefined {
         return dropped(s);
     if (new TextEncoder().encode(iface.target).length > 15)
         return fails("name-too-long", msg("The start fails: $0 is longer than the 15 bytes that the kernel allows.", name(s)), "IFNAMSIZ");
+    if (!device && !unmanaged && !isValidName(iface.target))
+        return fails("bad-name", msg("The start fails: the kernel takes no device of the name $0.", name(s)), "dev_valid_name");
     if (!device)
         return unmanaged ? missing(s, event) : undefined;
     if (unmanaged && device.kind === "macvtap")
@@ -58,6 +60,11 @@ function cannotBeOpened(s: Situation, event: Opening): Fate | undefined {
             "virNetDevTapCreate (9.0.0 without d6a8b9eef7)");
     }
     return mismatch(s, event);
+}
+
+/** The kernel's rule (net/core/dev.c, dev_valid_name, __dev_alloc_name): a "%" is the place of a number, and there is one at most. */
+function isValidName(name: string): boolean {
+    return !/^\.{1,2}$|[/:\s]/.test(name) && !name.replace("%d", "").includes("%");
 }
 
 function missing(s: Situation, event: Opening): Fate {

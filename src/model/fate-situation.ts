@@ -29,7 +29,7 @@ export type Outcome =
 export type Cause =
     | "not-covered" | "not-verified" | "saved-state"
     | "protected" | "tap-delete" | "not-persistent" | "multi-queue" | "not-a-tap" | "untouched" | "reused" | "hook"
-    | "missing" | "exists" | "queues" | "busy" | "name-dropped" | "name-too-long" | "no-name" | "other-type" | "libvirt-makes-it";
+    | "missing" | "exists" | "queues" | "busy" | "name-dropped" | "name-too-long" | "bad-name" | "no-name" | "other-type" | "libvirt-makes-it";
 
 export interface Fate {
     outcome: Outcome;

@@ -276,6 +276,7 @@ function failing(start: Fate, { next }: Subject): Verdict {
         "not-a-tap": msg("Start fails: not a TAP device"),
         "no-name": msg("Start fails: no device named"),
         "name-too-long": msg("Start fails: name too long"),
+        "bad-name": msg("Start fails: no name for a device"),
     };
     return verdictOf(labels[start.cause] ?? msg("Start fails"), "danger", start, "start");
 }

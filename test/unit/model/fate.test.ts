@@ -76,6 +76,9 @@ const lines: Line[] = [
     [refusing, unprotected, "persistent", ["snapshot-revert"], "fails-and-deleted", { c: { running: false } }],
     [refusing, unprotected, "persistent", ["hot-plug"], "fails"],
     [all, unprotected, "none", ["start", "migrate-in", "hot-plug"], "made"],
+    ...["a:b", "a/b", "a b", "a\tb", "x%dy%d", "x%s", ".", ".."].map((target): Line =>
+        [all, unprotected, "none", ["start", "migrate-in", "hot-plug"], "fails", { iface: { target } }]),
+    ...["a.b", "...", "\"#"].map((target): Line => [all, unprotected, "none", ["start"], "made", { iface: { target } }]),
     [all, unprotected, "not persistent", [...ends, "hot-unplug"], "gone"],
     [all, unprotected, "not persistent", goesOn, "kept"],
     [all, unprotected, "none", ["failed-start"], "gone"],
