@@ -6,7 +6,7 @@ import { parseInterface, pciText } from "./guest.ts";
 import type { Interface } from "./guest.ts";
 import { attributeAt, editXml, withAttribute, withChild, withoutChild } from "./interface-xml.ts";
 import type { ElementPath } from "./interface-xml.ts";
-import { children, parseElement } from "./xml.ts";
+import { child, children, parseElement } from "./xml.ts";
 import type { XmlElement } from "./xml.ts";
 
 /** Where each field stands in the XML. */
@@ -99,8 +99,11 @@ function withPci(element: XmlElement, text: string | undefined): XmlElement {
     const parts = pciParts(text);
     if (text === "")
         return withoutChild(element, "address");
-    const attributes = new Map(Object.entries({ type: "pci", ...parts ?? { domain: text } }));
-    return withChild(element, { type: "element", tag: "address", attributes, children: [] });
+    const before = child(element, "address");
+    const old = before?.attributes.get("type") === "pci" ? before : undefined;
+    const others = [...old?.attributes ?? []].filter(([name]) => !["domain", "bus", "slot", "function"].includes(name));
+    const attributes = new Map([...others, ...Object.entries({ type: "pci", ...parts ?? { domain: text } })]);
+    return withChild(element, { type: "element", tag: "address", attributes, children: old?.children ?? [] });
 }
 
 /** The types that this project converts from and to. */
@@ -170,21 +173,43 @@ export function hasLivePart(live: string, wish: string): boolean {
  */
 export function tookOver(before: string, wish: string, result: string): boolean {
     const [old, wished, found] = [factsOf(before), factsOf(wish), factsOf(result)];
-    return [...wished].every(fact => found.has(fact)) && [...old].every(fact => wished.has(fact) || !found.has(fact));
+    return [...wished].every(fact => found.has(fact)) && [...old].every(fact => wished.has(fact) || !found.has(fact))
+        && tookPlace(before, wish, result);
 }
+
+/** Address and alias, which libvirt gives by itself where the wish has none: what the wish changes in them has to be there. */
+function tookPlace(before: string, wish: string, result: string): boolean {
+    const [old, wished, found] = [before, wish, result].map(xml => {
+        const facts = new Set<string>();
+        const root = parseElement(xml);
+        for (const tag of PLACES)
+            children(root, tag).forEach(element => collectFacts(facts, element, `/${tag}`));
+        return facts;
+    });
+    return [...wished ?? []].every(fact => old?.has(fact) || found?.has(fact));
+}
+
+const PLACES: readonly string[] = ["address", "alias"];
 
 /** `path attribute=value` of everything in an interface that is somebody's choice. */
 function factsOf(xml: string): Set<string> {
     const facts = new Set<string>();
-    const collect = (element: XmlElement, path: string) => {
-        for (const [name, value] of element.attributes)
-            facts.add(`${path} ${name}=${value.toLowerCase()}`);
-        for (const node of element.children) {
-            if (node.type === "element" && !(path === "" && ["address", "alias"].includes(node.tag)))
-                collect(node, `${path}/${node.tag}`);
-        }
-    };
-    collect(parseElement(xml), "");
+    collectFacts(facts, parseElement(xml), "");
     facts.delete("/link state=up"); // the default: libvirt may leave it out
     return facts;
+}
+
+function collectFacts(facts: Set<string>, element: XmlElement, path: string) {
+    const inPlace = PLACES.some(tag => path.startsWith(`/${tag}`));
+    for (const [name, value] of element.attributes)
+        facts.add(`${path} ${name}=${inPlace ? sameNumber(value) : value.toLowerCase()}`);
+    for (const node of element.children) {
+        if (node.type === "element" && !(path === "" && PLACES.includes(node.tag)))
+            collectFacts(facts, node, `${path}/${node.tag}`);
+    }
+}
+
+/** libvirt writes the numbers of an address in hexadecimal, however they were typed. */
+function sameNumber(value: string): string {
+    return /^(0x[0-9a-f]+|\d+)$/i.test(value) ? String(Number(value)) : value.toLowerCase();
 }

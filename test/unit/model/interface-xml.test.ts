@@ -163,3 +163,26 @@ test("property: changed fields read as they were set, and all else stays: unknow
         expect(canonicalXml(withFields(edited, none))).toBe(canonicalXml(withFields(xml, none)));
     }));
 });
+
+test.each([
+    ["multifunction='on'/>", "multifunction='on'"], ["><zpci uid='0x0001' fid='0x00000001'/></address>", "<zpci uid='0x0001' fid='0x00000001'/>"],
+])("another PCI address keeps what else the element says: %s", (rest, kept) => {
+    const xml = `<interface type='ethernet'><mac address='52:54:00:00:00:01'/><address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x0' ${rest}</interface>`;
+    const changed = withFields(xml, { pci: "0000:07:1f.3" });
+    expect(formOf(changed).pci).toBe("0000:07:1f.3");
+    expect(changed).toContain(kept);
+    expect(formOf(withFields(changed, { pci: "0000:0" })).pci).toBe("0000:0");
+    expect(withFields(withFields(changed, { pci: "0000:0" }), { pci: "0000:01:00.0" })).toContain(kept);
+});
+
+test.each<[string, Parameters<typeof withFields>[1]]>([["PCI address", { pci: "0000:02:00.0" }], ["alias", { alias: "ua-up" }]])(
+    "a change of the %s is not done before it is there", (_what, fields) => {
+        const before = "<interface type='ethernet'><mac address='52:54:00:00:00:01'/><target dev='t0'/>"
+            + "<address type='pci' domain='0x0000' bus='0x01' slot='0x00' function='0x0'/></interface>";
+        const wish = withFields(before, fields);
+        expect(tookOver(before, wish, before)).toBe(false);
+        expect(tookOver(before, wish, wish)).toBe(true);
+        expect(tookOver(before, wish, wish.replace("bus='0x02'", "bus='2'"))).toBe(true);
+        // What nobody asked for is libvirt's to choose.
+        expect(tookOver(before, before.replace(/<address.*\/>/, ""), wish)).toBe(true);
+    });
