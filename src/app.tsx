@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The frame of the page: tabs, versions, and what concerns all of it. `App` connects it to the host, `Page` draws it.
 import { useEffect, useState, useSyncExternalStore, type ReactNode } from "react";
-import { machine } from "./host/cockpit.ts";
+import { machine as host } from "./host/cockpit.ts";
 import { executor } from "./host/execute.ts";
+import type { Machine } from "./host/run.ts";
 import { watchHost, type Shown } from "./host/watch.ts";
 import type { Execute } from "./model/executed.ts";
 import { NOTHING_READ, type Libvirt, type Reading, type Snapshot } from "./model/snapshot.ts";
@@ -71,11 +72,12 @@ export interface PageProps {
     execute: Execute;
     show(shown: Shown): void;
     retry(): void;
+    machine?: Machine;
 }
 
 const accessOf = { admin: "granted", limited: "missing", unknown: "unknown" } as const;
 
-export function Page({ snapshot, execute, show, retry }: PageProps) {
+export function Page({ snapshot, execute, show, retry, machine = host }: PageProps) {
     const { path } = useLocation();
     const [all] = useState(tabs);
     const current = all.find(tab => tab.place === (path[0] ?? "guests")) ?? all[0];
@@ -110,7 +112,7 @@ export function Page({ snapshot, execute, show, retry }: PageProps) {
 export function openHost() {
     let snapshot = NOTHING_READ;
     const listeners = new Set<() => void>();
-    const watch = watchHost(machine, next => {
+    const watch = watchHost(host, next => {
         snapshot = next;
         listeners.forEach(changed => changed());
     });
@@ -122,11 +124,11 @@ export function openHost() {
         },
         show: (shown: Shown) => watch.show(shown),
         retry: () => watch.retry(),
-        execute: executor(machine, watch, async () => (await cockpit.user()).name),
+        execute: executor(host, watch, async () => (await cockpit.user()).name),
     };
 }
 
-export function App({ host }: { host: ReturnType<typeof openHost> }) {
-    const snapshot = useSyncExternalStore(host.subscribe, host.snapshot);
-    return <Page snapshot={snapshot} execute={host.execute} show={host.show} retry={host.retry} />;
+export function App({ host: { subscribe, snapshot: current, execute, show, retry } }: { host: ReturnType<typeof openHost> }) {
+    const snapshot = useSyncExternalStore(subscribe, current);
+    return <Page snapshot={snapshot} execute={execute} show={show} retry={retry} />;
 }

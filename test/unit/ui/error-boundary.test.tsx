@@ -8,7 +8,7 @@ import { cleanup, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { NOTHING_READ, type Reading, type Snapshot } from "../../../src/model/snapshot.ts";
 import { withTaps } from "../../harness/taps.ts";
-import { stubCockpit } from "../pages/cockpit-stub.ts";
+import { bareMachine, stubCockpit } from "../pages/cockpit-stub.ts";
 
 jest.setTimeout(60_000);
 stubCockpit();
@@ -27,7 +27,7 @@ afterEach(() => {
 const broken = <T,>(): Reading<T> => ({ state: "read", get value(): T { throw new Error("nobody thought of this"); } });
 
 const element = (snapshot: Snapshot) => (
-    <Page snapshot={snapshot} execute={() => Promise.reject(new Error("none"))} show={() => undefined} retry={() => undefined} />
+    <Page snapshot={snapshot} execute={() => Promise.reject(new Error("none"))} show={() => undefined} retry={() => undefined} machine={bareMachine} />
 );
 
 function show(snapshot: Snapshot, place: string) {
