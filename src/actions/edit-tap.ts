@@ -9,8 +9,8 @@ import { changeCommands, DEFAULTS, needsNewDevice, routeWords, takenOver, withou
 import { guestsRunningOn } from "../model/validate.ts";
 import { settingsFor, wishProblems, type TapWish } from "./make-tap.ts";
 import {
-    command, contentOf, deviceProblems, fileOf, fileSteps, ipBatch, isEnabled, keepOffSteps, networkdRuns, planned, reloadNetworkd,
-    runningSettings, runsAs, systemctl, tapOf, unitOf,
+    command, contentOf, deviceProblems, fileOf, fileSteps, guardedSysctls, guardSteps, ipBatch, isEnabled, keepOffSteps, networkdRuns,
+    planned, reloadNetworkd, runningSettings, runsAs, systemctl, tapOf, unitOf,
 } from "./tap-steps.ts";
 
 /** A device as the dialog for editing shows it at first: its file's words, else as it runs. Undefined: there is neither. */
@@ -87,7 +87,8 @@ function tapFileSteps(snapshot: Snapshot, after: TapSettings): Step[] {
 
 function sysctlFileSteps(snapshot: Snapshot, { name, sysctls }: TapWish): Step[] {
     const path = sysctlFilePath(name);
-    return fileSteps(snapshot, msg("Change $0", path), path, editSysctls(contentOf(snapshot, path), sysctls));
+    const wanted = guardedSysctls(snapshot, name, sysctls);
+    return fileSteps(snapshot, msg("Change $0", path), path, editSysctls(contentOf(snapshot, path), wanted));
 }
 
 /** The file, then the same changes on the running device. */
@@ -120,7 +121,7 @@ function inverse(running: TapSettings, after: TapSettings): string[] {
 
 function sysctlSteps(snapshot: Snapshot, { name, sysctls }: TapWish): Step[] {
     const before: Sysctls = parseSysctls(contentOf(snapshot, sysctlFilePath(name)) ?? "");
-    const changed = [...sysctls].filter(([key, value]) => before.get(key) !== value);
+    const changed = [...guardedSysctls(snapshot, name, sysctls)].filter(([key, value]) => before.get(key) !== value);
     const known = changed.flatMap(([key]) => before.has(key) ? [`${key}=${before.get(key)}`] : []);
     if (changed.length === 0)
         return [];
@@ -160,7 +161,7 @@ export function planAtBoot(snapshot: Snapshot, name: string, atBoot: boolean): P
         fileOf(snapshot, name)?.makes ? undefined : { says: msg("$0 does not say how to make $1.", tapFilePath(name), name) },
     ], () => ({
         title: atBoot ? msg("Make $0 at every boot", name) : msg("Make $0 no longer at boot", name),
-        steps: bootSteps(snapshot, name, atBoot),
+        steps: [...atBoot ? guardSteps(snapshot, name) : [], ...bootSteps(snapshot, name, atBoot)],
         about: { device: name },
         holds: after => isEnabled(after, name) === atBoot,
     }));
@@ -216,7 +217,7 @@ export function planBringBack(snapshot: Snapshot, name: string): Planned {
         tapOf(snapshot, name) ? { says: msg("$0 is there already.", name) } : undefined,
     ], () => ({
         title: msg("Bring $0 back", name),
-        steps: [{
+        steps: [...guardSteps(snapshot, name), {
             says: msg("Make it as $0 says", tapFilePath(name)),
             does: systemctl("restart", unitOf(name)), undo: systemctl("stop", unitOf(name)), partial: true,
         }],
@@ -250,6 +251,7 @@ function adopting(snapshot: Snapshot, settings: TapSettings, index: number | und
         steps: [
             ...keepOffSteps(snapshot, [name]),
             ...fileSteps(snapshot, msg("Write the device down in $0", tapFilePath(name)), tapFilePath(name), writeTapFile(settings)),
+            ...guardSteps(snapshot, name),
             {
                 says: msg("Make it at every boot, before libvirt starts"),
                 does: systemctl("enable", "--now", unitOf(name)),
@@ -291,7 +293,7 @@ export function planApplyFile(snapshot: Snapshot, name: string): Planned {
     ], () => ({
         title: msg("Make $0 as its file says", name),
         steps: renew
-            ? [{ says: msg("Make it anew"), does: systemctl("restart", unitOf(name)), partial: true }]
+            ? [...guardSteps(snapshot, name), { says: msg("Make it anew"), does: systemctl("restart", unitOf(name)), partial: true }]
             : running && after ? runningSteps(running, after) : [],
         about: { device: name },
         holds: at => file !== undefined && runsAs(at, file.settings),

@@ -9,7 +9,7 @@ import { editSysctls, sysctlFilePath, type Sysctls } from "../model/sysctl-file.
 import { tapFilePath, writeTapFile } from "../model/tap-file.ts";
 import { withLength, type TapRoute, type TapSettings } from "../model/tap-settings.ts";
 import { accountProblem, destinationProblem, gatewayProblem, guestAddressProblem, mtuProblem, newDeviceProblem } from "../model/validate.ts";
-import { fileSteps, isEnabled, keepOffSteps, planned, problem, runsAs, systemctl, tapOf, unitOf, unreadProblems } from "./tap-steps.ts";
+import { fileSteps, guardedSysctls, isEnabled, keepOffSteps, planned, problem, runsAs, systemctl, tapOf, unitOf, unreadProblems } from "./tap-steps.ts";
 
 /** What a person wishes of a device, in the words of the dialog. */
 export interface TapWish {
@@ -73,11 +73,11 @@ function usedMac(snapshot: Snapshot, wish: TapWish) {
 
 /** The files of a device. */
 function writingSteps(snapshot: Snapshot, wish: TapWish): Step[] {
-    const { name, sysctls } = wish;
+    const { name } = wish;
     return [
         ...fileSteps(snapshot, msg("Write the device down in $0", tapFilePath(name)), tapFilePath(name), writeTapFile(settingsFor(wish))),
         ...fileSteps(snapshot, msg("Write its kernel settings down in $0", sysctlFilePath(name)),
-            sysctlFilePath(name), editSysctls(null, sysctls)),
+            sysctlFilePath(name), editSysctls(null, guardedSysctls(snapshot, name, wish.sysctls))),
     ];
 }
 

@@ -17,12 +17,13 @@ import { valueOf } from "../model/snapshot.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { isTap } from "../model/tap.ts";
 import type { Link } from "../model/tap.ts";
+import { defaultSysctls } from "../model/sysctl-file.ts";
 import { tapFilePath, writeTapFile } from "../model/tap-file.ts";
 import { settingsOf, withLength, withoutDefaults } from "../model/tap-settings.ts";
 import type { TapSettings } from "../model/tap-settings.ts";
 import { guestAddressProblem, guestsNaming, newDeviceProblem } from "../model/validate.ts";
 import { isAmbiguous, update } from "./edit-interface.ts";
-import { contentOf, fileSteps, keepOffSteps, systemctl, unitOf, unreadProblems } from "./tap-steps.ts";
+import { contentOf, fileSteps, guardSteps, keepOffSteps, systemctl, unitOf, unreadProblems } from "./tap-steps.ts";
 
 /** An interface of a guest's configured definition. */
 export interface ProtectTarget {
@@ -173,7 +174,7 @@ function deviceSteps(snapshot: Snapshot, aim: Aim): { steps: Step[]; notes: Mess
         case "unknown":
             return { says: msg("What makes $0 at boot could not be read.", name) };
         case "kvm-tap":
-            return { steps: link ? [] : [bringBack(name)], notes: [] };
+            return { steps: link ? [] : [...guardSteps(snapshot, name), bringBack(name)], notes: [] };
         case "networkd":
         case "NetworkManager":
         case "ifupdown": {
@@ -195,12 +196,13 @@ function bringBack(name: string): Step {
 
 /** Our file, unless somebody wrote one already, and our unit. */
 function ownSteps(snapshot: Snapshot, aim: Aim): Step[] {
-    const { name, link } = aim;
+    const { name, link, target: { guestAddress = "" } } = aim;
     const path = tapFilePath(name);
     const says = link ? msg("Write down the device $0 as it runs now", name) : msg("Describe the device $0", name);
     return [
         ...keepOffSteps(snapshot, [name]),
         ...contentOf(snapshot, path) === null ? fileSteps(snapshot, says, path, writeTapFile(tapSettings(snapshot, aim))) : [],
+        ...guardSteps(snapshot, name, link || guestAddress === "" ? new Map() : defaultSysctls(name, guestAddress.includes(":"))),
         {
             says: link ? msg("Make $0 at every boot from now on", name) : msg("Make the device $0, now and at every boot", name),
             does: systemctl("enable", "--now", unitOf(name)), partial: true,

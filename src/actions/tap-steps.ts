@@ -5,6 +5,8 @@ import { named, unsafeNameProblem } from "../model/names.ts";
 import type { Command, Plan, Planned, Problem, Step } from "../model/plan.ts";
 import { networkdFile, networkdPath } from "../model/networkd-file.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
+import { saidSysctls } from "../model/steering.ts";
+import { canonicalKey, editSysctls, guardingSysctls, parseSysctls, sysctlFilePath, type Sysctls } from "../model/sysctl-file.ts";
 import { isTap, type TapDevice } from "../model/tap.ts";
 import { parseTapFile, tapFilePath, type TapFile } from "../model/tap-file.ts";
 import { settingsOfOthers } from "../model/tap-foreign.ts";
@@ -44,6 +46,21 @@ export function fileSteps(snapshot: Snapshot, says: Message, path: string, conte
         undo: { type: "file", path, content: before },
         shows: { before: before ?? "", after: content ?? "" },
     }];
+}
+
+/** These settings with all that keeps a guest from steering the host, but for what they, or other files, say otherwise. */
+export function guardedSysctls(snapshot: Snapshot, name: string, sysctls: Sysctls): Sysctls {
+    const elsewhere = [...saidSysctls(valueOf(snapshot.files) ?? new Map()).values()].filter(({ path }) => path !== sysctlFilePath(name));
+    const said = new Set([...[...sysctls.keys()].map(canonicalKey), ...elsewhere.map(({ key }) => key)]);
+    return new Map([...sysctls, ...[...guardingSysctls(name)].filter(([key]) => !said.has(key))]);
+}
+
+/** Before a device is made or taken over: its settings, those that its file has already and `more` where there is no file yet. */
+export function guardSteps(snapshot: Snapshot, name: string, more: Sysctls = new Map()): Step[] {
+    const path = sysctlFilePath(name);
+    const content = contentOf(snapshot, path);
+    const wanted = guardedSysctls(snapshot, name, content === null ? more : parseSysctls(content));
+    return fileSteps(snapshot, msg("Write down in $0 that a guest on it cannot steer this host", path), path, editSysctls(content, wanted));
 }
 
 /** systemd-networkd kept off these devices, where it runs: before they are made, since it looks at new links at once. */

@@ -11,6 +11,7 @@ import type { Message } from "../model/message.ts";
 import type { Planned, Step } from "../model/plan.ts";
 import { valueOf } from "../model/snapshot.ts";
 import type { Snapshot } from "../model/snapshot.ts";
+import { sysctlFilePath } from "../model/sysctl-file.ts";
 import { tapFilePath } from "../model/tap-file.ts";
 import { planDeleteTap } from "./delete-tap.ts";
 import { isAmbiguous, update } from "./edit-interface.ts";
@@ -98,5 +99,6 @@ function forgetSteps(snapshot: Snapshot, name: string): Step[] {
         ...isEnabled(snapshot, name)
             ? [{ says: msg("Do not make $0 at boot any more", name), does: systemctl("disable", unit), undo: systemctl("enable", unit) }] : [],
         ...fileSteps(snapshot, msg("Remove the file that describes $0", name), tapFilePath(name), null),
+        ...fileSteps(snapshot, msg("Remove $0", sysctlFilePath(name)), sysctlFilePath(name), null),
     ];
 }

@@ -7,6 +7,7 @@ import { entryIn, HISTORY_LENGTH, isDenied, JOURNAL } from "./history.ts";
 import { failed, read, Unreadable, wordsOf, type Part } from "./reading.ts";
 import type { Machine } from "./run.ts";
 import { Supervise } from "./supervise.ts";
+import { SysctlWatch } from "./sysctls.ts";
 import { FileWatch } from "./watch-files.ts";
 import { GuestWatch } from "./watch-guests.ts";
 import { NatWatch } from "./watch-nat.ts";
@@ -20,6 +21,8 @@ export interface Shown {
     holders?: boolean;
     /** Counters of the NAT table. */
     hits?: boolean;
+    /** By which of the kernel's settings guests can steer the host. */
+    sysctls?: boolean;
 }
 
 export interface HostWatch {
@@ -69,12 +72,13 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
     const network = new NetworkWatch(machine, update, guests.opening);
     const nat = new NatWatch(machine, update);
     const files = new FileWatch(machine, update);
+    const sysctls = new SysctlWatch(machine, update);
     const history = watchHistory(machine, update);
     const verify = async (holds: (after: Snapshot) => boolean) => {
         let timer: ReturnType<typeof setTimeout> | undefined;
         const latest = new Promise<"late">(resolve => { timer = setTimeout(() => resolve("late"), LONGEST); });
         try {
-            const all = Promise.all([guests.readLists(), network.readAll(), nat.readAll(), files.readAll()]);
+            const all = Promise.all([guests.readLists(), network.readAll(), nat.readAll(), files.readAll(), sysctls.readAll()]);
             if (await Promise.race([all, latest]) === "late")
                 throw new Unreadable(msg("The host could not be read again within $0 seconds.", String(LONGEST / 1000)), "");
             for (const end = Date.now() + SHOWS; Date.now() <= end && !closed; await sleep(50)) {
@@ -99,9 +103,10 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
             part.restart();
     });
     return {
-        show({ traffic = false, holders = false, hits = false }) {
+        show({ traffic = false, holders = false, hits = false, sysctls: settings = false }) {
             network.show(traffic, holders);
             nat.show(hits);
+            sysctls.show(settings);
         },
         verify,
         retry() {
@@ -111,7 +116,7 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
         },
         close() {
             closed = true;
-            for (const part of [access, guests, network, nat, files, history])
+            for (const part of [access, guests, network, nat, files, sysctls, history])
                 part.close();
         },
     };

@@ -6,10 +6,11 @@ import { behaviours, newestVerified, versionNumber } from "./libvirt-version.ts"
 import { msg, type Message } from "./message.ts";
 import { agreement, natReading } from "./nat-reading.ts";
 import { familiesOf, waysProblems } from "./nat-ways.ts";
+import { steeringOf } from "./steering.ts";
 import { valueOf, type Libvirt, type Reading, type Snapshot } from "./snapshot.ts";
 
 /** What a page offers for it. Without one, the sentence says what to do. */
-export type Cure = "start-libvirt" | "restart-libvirt" | "show-guests" | "show-taps" | "show-nat";
+export type Cure = "start-libvirt" | "restart-libvirt" | "show-guests" | "show-taps" | "show-nat" | "harden";
 
 export interface HostCheck {
     id: string;
@@ -126,6 +127,33 @@ function hookCheck(snapshot: Snapshot): HostCheck[] {
     }];
 }
 
+const listed = (names: readonly string[]) => names.length > 10 ? `${names.slice(0, 10).join(", ")}, …` : names.join(", ");
+
+/** What guests' devices take from them: what can be cured, what a file says on purpose, and what no file of a device can change. */
+function steeringCheck(snapshot: Snapshot): HostCheck[] {
+    const believed = msg("Router advertisements and redirects of a guest can lead the host's own packets to it, and with foreign source addresses it speaks for others.");
+    const found = steeringOf(snapshot);
+    const own = found.filter(each => each.own.length > 0), meant = found.flatMap(each => each.meant);
+    const all = new Map(found.flatMap(each => each.all.map(setting => [setting.key, setting])));
+    const words = (settings: readonly { key: string; value: string; path?: string }[]) =>
+        settings.map(({ key, value, path }) => `${key} = ${value}${path === undefined ? "" : `   (${path})`}`).join("\n");
+    return [
+        ...unread("steering", snapshot.deviceSysctls, msg("It is not known whether guests can steer this host.")),
+        ...own.length === 0 ? [] : [{
+            id: "steering", severity: "warning" as const, says: msg("Guests can steer this host through $0", listed(own.map(({ device }) => device))),
+            means: believed, words: words(own.flatMap(each => each.own)), cure: "harden" as const,
+        }],
+        ...all.size === 0 ? [] : [{
+            id: "steering-all", severity: "warning" as const, says: msg("Settings for all links overrule those of guests' devices"),
+            means: msg("Guests can steer this host through them, whatever the files of their devices say. Change them in /etc/sysctl.d, or where they come from."),
+            words: words([...all.values()]),
+        }],
+        ...meant.length === 0 ? [] : [{
+            id: "steering-meant", severity: "info" as const, says: msg("Files let guests steer this host"), means: believed, words: words(meant),
+        }],
+    ];
+}
+
 function unitCheck({ units }: Snapshot): HostCheck[] {
     const failed = [...valueOf(units)?.values() ?? []].filter(unit => unit.active === "failed").map(unit => unit.name);
     return failed.length === 0 ? [] : [{
@@ -169,8 +197,8 @@ const worstFirst: readonly Severity[] = ["danger", "warning", "unknown", "info",
 
 /** All checks, the worst first. Parts that are still being read are left out. */
 export function hostChecks(snapshot: Snapshot): readonly HostCheck[] {
-    return [libvirtCheck, riskCheck, hookCheck, unitCheck, natCheck, uplinksCheck, networkCheck].flatMap(check => check(snapshot))
-        .sort((a, b) => worstFirst.indexOf(a.severity) - worstFirst.indexOf(b.severity));
+    return [libvirtCheck, riskCheck, hookCheck, steeringCheck, unitCheck, natCheck, uplinksCheck, networkCheck]
+        .flatMap(check => check(snapshot)).sort((a, b) => worstFirst.indexOf(a.severity) - worstFirst.indexOf(b.severity));
 }
 
 /** How many findings a person should look at: of the host and of the interfaces of guests. */

@@ -103,6 +103,11 @@ export interface Snapshot {
     networkd: Reading<ReadonlyMap<number, string>>;
     /** Who has a TUN/TAP device open, by device. Read only for those who ask (`HostWatch.show`). */
     holders: Reading<ReadonlyMap<string, readonly Holder[]>>;
+    /**
+     * Settings of all links and of "all" by which the kernel believes what comes in (model/steering.ts), by key:
+     * `net/ipv4/conf/charon0/rp_filter`. Read only for those who ask (`HostWatch.show`): their changes are announced to nobody.
+     */
+    deviceSysctls: Reading<ReadonlyMap<string, string>>;
     hook: Reading<HookState>;
     history: Reading<readonly HistoryEntry[]>;
 }
@@ -122,5 +127,5 @@ export const NOTHING_READ: Snapshot = {
     streams: { libvirt: LIVE, network: LIVE, nat: LIVE, history: LIVE },
     libvirt: READING, guests: READING, links: READING, addresses: READING, routes: READING, rules: READING, units: READING,
     services: READING, enabled: READING, files: READING, natTable: READING, profiles: READING, networkd: READING,
-    holders: READING, hook: READING, history: READING,
+    holders: READING, deviceSysctls: READING, hook: READING, history: READING,
 };

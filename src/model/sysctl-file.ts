@@ -10,15 +10,29 @@ export function sysctlFilePath(name: string): string {
     return named(name, `/etc/sysctl.d/60-kvm-tap-${name}.conf`);
 }
 
-/** What a routed TAP device needs: its guest cannot send with a foreign source address, nor redirect or steer the host. */
+/** What keeps a guest from steering the host through its device: no foreign source addresses, redirects or router advertisements. */
+export function guardingSysctls(name: string): Sysctls {
+    return new Map([
+        [`net/ipv4/conf/${name}/rp_filter`, "1"],
+        [`net/ipv4/conf/${name}/accept_redirects`, "0"],
+        [`net/ipv4/conf/${name}/send_redirects`, "0"],
+        [`net/ipv6/conf/${name}/accept_ra`, "0"],
+        [`net/ipv6/conf/${name}/accept_redirects`, "0"],
+    ]);
+}
+
+/** What a routed TAP device needs: it forwards, and its guest cannot steer the host. */
 export function defaultSysctls(name: string, ipv6: boolean): Sysctls {
     return new Map([
         [`net/ipv4/conf/${name}/forwarding`, "1"],
-        [`net/ipv4/conf/${name}/rp_filter`, "1"],
-        [`net/ipv4/conf/${name}/send_redirects`, "0"],
-        [`net/ipv6/conf/${name}/accept_ra`, "0"],
+        ...guardingSysctls(name),
         ...ipv6 ? [[`net/ipv6/conf/${name}/forwarding`, "1"] as const] : [],
     ]);
+}
+
+/** A key with slashes: where its first separator is a dot, the two change places (sysctl.d(5)). */
+export function canonicalKey(key: string): string {
+    return /^[^/]*\./.test(key) ? key.replace(/[./]/g, mark => mark === "." ? "/" : ".") : key;
 }
 
 const LINE = /^\s*-?([^#;=\s][^=]*?)\s*=\s*(.*?)\s*$/;

@@ -5,7 +5,7 @@ import type { Guest } from "./guest.ts";
 import { msg } from "./message.ts";
 import { parsePrefix } from "./nat-address.ts";
 import type { Planned, Problem } from "./plan.ts";
-import { defaultSysctls, parseSysctls, type Sysctls } from "./sysctl-file.ts";
+import { canonicalKey, defaultSysctls, parseSysctls, type Sysctls } from "./sysctl-file.ts";
 import { routeWords, shortly, type TapRoute, type TapSettings } from "./tap-settings.ts";
 
 export interface TapText {
@@ -68,7 +68,7 @@ export function wishOf(text: TapText) {
 
 /** Whether a key of sysctl.d is one of this device: `net/ipv4/conf/NAME/…`. */
 function isSettingOf(name: string, key: string): boolean {
-    return /^net\/ipv[46]\/(conf|neigh)\/([^/]+)\/[a-z0-9_]+$/.exec(key)?.[2] === name;
+    return /^net\/ipv[46]\/(conf|neigh)\/([^/]+)\/[a-z0-9_]+$/.exec(canonicalKey(key))?.[2] === name;
 }
 
 /** What only the text can be wrong about; the planner judges the rest. */

@@ -2,6 +2,7 @@
 // The host as a whole: checks with their cures, what the versions imply, who else filters packets, what happened.
 import { Button } from "@patternfly/react-core/dist/dynamic/components/Button";
 import { useMemo, useState } from "react";
+import { planHarden } from "../../actions/harden.ts";
 import { planRestartLibvirt, planStartLibvirt } from "../../actions/libvirt-daemon.ts";
 import { interfaceChecks, type InterfaceCheck } from "../../model/checks.ts";
 import { firewalls, hostChecks, rule, type Cure } from "../../model/host-checks.ts";
@@ -19,11 +20,13 @@ import { InterfaceChecks } from "./cure.tsx";
 import { HistorySection } from "./history.tsx";
 
 type Daemon = "start-libvirt" | "restart-libvirt";
+type Curing = Daemon | "harden";
 
-function CureButton({ cure, open }: { cure: Cure; open(daemon: Daemon): void }) {
+function CureButton({ cure, open }: { cure: Cure; open(cure: Curing): void }) {
     switch (cure) {
     case "start-libvirt": return <ChangeButton variant="secondary" size="sm" onClick={() => open(cure)}>{_("Start libvirt…")}</ChangeButton>;
     case "restart-libvirt": return <ChangeButton variant="secondary" size="sm" onClick={() => open(cure)}>{_("Restart libvirt…")}</ChangeButton>;
+    case "harden": return <ChangeButton variant="secondary" size="sm" onClick={() => open(cure)}>{_("Cure…")}</ChangeButton>;
     case "show-guests": return <a href={hrefTo(["guests"], { fate: "risk" })}>{_("Show these guests")}</a>;
     case "show-taps": return <a href={hrefTo(["taps"])}>{_("Show TAP devices")}</a>;
     case "show-nat": return <a href={hrefTo(["nat"])}>{_("Show 1:1 NAT")}</a>;
@@ -43,6 +46,17 @@ export function DaemonDialog({ daemon, onClose }: { daemon: Daemon; onClose(): v
         );
 }
 
+function HardenDialog({ onClose }: { onClose(): void }) {
+    const snapshot = useSnapshot();
+    const planned = useMemo(() => planHarden(snapshot), [snapshot]);
+    return (
+        <PlanDialog
+            title={_("Keep guests from steering this host")} action={_("Cure")} done={_("Cured")} planned={planned} onClose={onClose}
+            says={_("The settings are written down for each device and set at once. Settings that a file says already stay as they are.")}
+        />
+    );
+}
+
 /** Many guests may share one trap: more than these are shown on demand. */
 const shownTraps = 12;
 
@@ -53,7 +67,7 @@ function worstFirst(checks: readonly InterfaceCheck[]): readonly InterfaceCheck[
 
 function Checks() {
     const snapshot = useSnapshot();
-    const [dialog, setDialog] = useState<Daemon>();
+    const [dialog, setDialog] = useState<Curing>();
     const checks = hostChecks(snapshot);
     const traps = useMemo(() => worstFirst(interfaceChecks(snapshot)), [snapshot]);
     const [all, setAll] = useState(false);
@@ -80,7 +94,8 @@ function Checks() {
             )}
             {dialog && (
                 <DialogBoundary onClose={() => setDialog(undefined)}>
-                    <DaemonDialog daemon={dialog} onClose={() => setDialog(undefined)} />
+                    {dialog === "harden" ? <HardenDialog onClose={() => setDialog(undefined)} />
+                        : <DaemonDialog daemon={dialog} onClose={() => setDialog(undefined)} />}
                 </DialogBoundary>
             )}
         </section>

@@ -44,7 +44,7 @@ function simple(kind: Simple, name: string) {
     switch (kind) {
     case "adopt": return {
         title: format(_("Take over $0"), name), action: _("Take over"), done: format(_("$0 was taken over"), name),
-        says: _("The device is written down exactly as it is and made again at every boot. It is not touched: a guest on it stays connected."),
+        says: _("The device is written down exactly as it is and made again at every boot. A guest on it stays connected, and can no longer steer this host."),
         plan: (snapshot: Snapshot) => planAdopt(snapshot, name),
     };
     case "bring-back": return {

@@ -60,8 +60,8 @@ function Rest(props: FormProps) {
                 help={_("One a line, as ip takes them: networks behind the guest, through one of its addresses.")}
             />
             <TextField
-                {...of("sysctls", sysctlsOf(text))} label={_("Kernel settings")} lines={5}
-                help={_("They keep the guest from sending with foreign addresses, and from redirecting or steering the host.")}
+                {...of("sysctls", sysctlsOf(text))} label={_("Kernel settings")} lines={7}
+                help={_("They keep the guest from sending with foreign addresses, and from redirecting or steering the host. What is missing of these is added; write another value for what you mean otherwise.")}
             />
         </More>
     );

@@ -66,7 +66,8 @@ function inShort(planned: Planned): string[] {
 
 const notes = (planned: Planned) => "plan" in planned ? (planned.plan.notes ?? []).map(inEnglish).join(" ") : "";
 
-const file = "write /etc/kvm-tap/t0.tap";
+const described = "write /etc/kvm-tap/t0.tap", guarded = "write /etc/sysctl.d/60-kvm-tap-t0.conf";
+const file = [described, guarded];
 const enable = "systemctl enable --now kvm-tap@t0.service";
 const redefine = "virsh -c qemu:///system update-device g /dev/stdin --config < <target dev='t0' managed='no'/>";
 const ours = { enabled: ["t0"], files: { "/etc/kvm-tap/t0.tap": "tuntap add dev t0 mode tap\n" } };
@@ -74,32 +75,32 @@ const t0: Nic = { target: "t0" };
 
 describe("planProtect", () => {
     test.each<[string, Host, string[], RegExp?]>([
-        ["off, device there", { guests: [guest("g", [t0])], links: [tap("t0")] }, [file, enable, redefine], /^$/],
-        ["off, device missing", { guests: [guest("g", [t0])] }, [file, enable, redefine]],
-        ["running on a persistent device", { guests: [guest("g", [t0], [t0])], links: [tap("t0", { carrier: true })] }, [file, enable, redefine],
+        ["off, device there", { guests: [guest("g", [t0])], links: [tap("t0")] }, [...file, enable, redefine], /^$/],
+        ["off, device missing", { guests: [guest("g", [t0])] }, [...file, enable, redefine]],
+        ["running on a persistent device", { guests: [guest("g", [t0], [t0])], links: [tap("t0", { carrier: true })] }, [...file, enable, redefine],
             /libvirt takes t0 away then, and the hook makes it again/],
-        ["running on libvirt's device", { guests: [guest("g", [t0], [t0])], links: [tap("t0", { persistent: false })] }, [file, enable, redefine],
+        ["running on libvirt's device", { guests: [guest("g", [t0], [t0])], links: [tap("t0", { persistent: false })] }, [...file, enable, redefine],
             /the hook makes it again/],
-        ["running, hook not in effect", { guests: [guest("g", [t0], [t0])], links: [tap("t0")], hook: false }, [file, enable, redefine],
+        ["running, hook not in effect", { guests: [guest("g", [t0], [t0])], links: [tap("t0")], hook: false }, [...file, enable, redefine],
             /hook that makes it again is not in effect/],
         ["our unit is there already", { guests: [guest("g", [t0])], links: [tap("t0")], ...ours }, [redefine]],
-        ["our unit, device missing", { guests: [guest("g", [t0])], ...ours }, ["systemctl restart kvm-tap@t0.service", redefine]],
-        ["our file, not enabled", { guests: [guest("g", [t0])], links: [tap("t0")], files: ours.files }, [enable, redefine]],
-        ["managed='no', nothing at boot", { guests: [guest("g", [{ ...t0, managed: "no" }])], links: [tap("t0")] }, [file, enable]],
+        ["our unit, device missing", { guests: [guest("g", [t0])], ...ours }, [guarded, "systemctl restart kvm-tap@t0.service", redefine]],
+        ["our file, not enabled", { guests: [guest("g", [t0])], links: [tap("t0")], files: ours.files }, [guarded, enable, redefine]],
+        ["managed='no', nothing at boot", { guests: [guest("g", [{ ...t0, managed: "no" }])], links: [tap("t0")] }, [...file, enable]],
         ["by systemd-networkd", {
             guests: [guest("g", [t0])], links: [tap("t0")], files: { "/etc/systemd/network/t.netdev": "[NetDev]\nName=t0\nKind=tap\n" },
         }, [redefine], /made at boot by networkd \(\/etc\/systemd\/network\/t.netdev\)/],
         ["systemd-networkd runs, and makes others", {
             guests: [guest("g", [t0])], links: [tap("t0")], files: { "/etc/systemd/network/t.netdev": "[NetDev]\nName=t1\nKind=tap\n" },
-        }, ["write /etc/systemd/network/00-kvm-tap-t0.network", "networkctl reload", file, enable, redefine]],
-        ["queues on a single-queue device", { guests: [guest("g", [{ ...t0, queues: 4 }])], links: [tap("t0")] }, [file, enable, redefine], /gets one queue/],
+        }, ["write /etc/systemd/network/00-kvm-tap-t0.network", "networkctl reload", ...file, enable, redefine]],
+        ["queues on a single-queue device", { guests: [guest("g", [{ ...t0, queues: 4 }])], links: [tap("t0")] }, [...file, enable, redefine], /gets one queue/],
         ["no queues on a multi-queue device", { guests: [guest("g", [t0])], links: [tap("t0", { multiQueue: true })] },
-            [file, enable, `${redefine}<driver queues='2'/>`], /gets two queues/],
+            [...file, enable, `${redefine}<driver queues='2'/>`], /gets two queues/],
         ["queues that fit", { guests: [guest("g", [{ ...t0, queues: 4 }])], links: [tap("t0", { multiQueue: true })] },
-            [file, enable, `${redefine}<driver queues='4'/>`], /^$/],
-        ["saved state", { guests: [guest("g", [t0], undefined, true)], links: [tap("t0")] }, [file, enable, redefine], /saved state/],
+            [...file, enable, `${redefine}<driver queues='4'/>`], /^$/],
+        ["saved state", { guests: [guest("g", [t0], undefined, true)], links: [tap("t0")] }, [...file, enable, redefine], /saved state/],
         ["managed='no', on libvirt's device", { guests: [guest("g", [{ ...t0, managed: "no" }], [t0])], links: [tap("t0", { persistent: false })] },
-            [file, enable], /the hook makes it again at once/],
+            [...file, enable], /the hook makes it again at once/],
         ["by ifupdown, missing", {
             guests: [guest("g", [t0])], files: { "/etc/network/interfaces": "auto t0\niface t0 inet manual\n pre-up ip tuntap add t0 mode tap\n" },
         }, [redefine], /made at boot by ifupdown .* missing now/],
@@ -114,7 +115,7 @@ describe("planProtect", () => {
         ["libvirt 9.0.0 of upstream", { guests: [guest("g", [t0])], libvirt: { version: "9.0.0" } },
             ["! With libvirt 9.0.0 as released upstream, no guest starts with managed='no' on an existing device. Update libvirt first: 9.1.0 can."]],
         ["libvirt 9.0.0 of Debian", { guests: [guest("g", [t0])], links: [tap("t0")], libvirt: { version: "9.0.0", packageVersion: "9.0.0-4+deb12u2" } },
-            [file, enable, redefine]],
+            [...file, enable, redefine]],
         ["gone meanwhile", { guests: [] }, ["! The guest or its interface does not exist any more."]],
     ])("%s", (_what, which, steps, says = /(?:)/) => {
         const planned = one(which);
@@ -139,8 +140,8 @@ describe("planProtect", () => {
             const planned = one({ guests: [guest("g", [t0])], links });
             return "plan" in planned ? planned.plan.steps.map(step => step.undo?.type === "command" ? step.undo.argv.join(" ") : "") : [];
         };
-        expect(undo([tap("t0")])[1]).toBe("systemctl disable kvm-tap@t0.service");
-        expect(undo([])[1]).toBe("systemctl disable --now kvm-tap@t0.service");
+        expect(undo([tap("t0")])[2]).toBe("systemctl disable kvm-tap@t0.service");
+        expect(undo([])[2]).toBe("systemctl disable --now kvm-tap@t0.service");
     });
 
     test("many interfaces of many guests: one plan, each device made once, each interface expected as it was read", () => {
@@ -148,7 +149,7 @@ describe("planProtect", () => {
         const targets = [{ uuid: "a", index: 0 }, { uuid: "a", index: 1 }, { uuid: "b", index: 0 }];
         const planned = planProtect(host({ guests, links: [tap("t0"), tap("t1")] }), { targets });
         expect(inShort(planned).map(line => line.replace(/virsh.*update-device (.).*target dev='(..)'.*/, "$1 $2"))).toEqual([
-            file, enable, "write /etc/kvm-tap/t1.tap", "systemctl enable --now kvm-tap@t1.service", "a t0", "a t1", "b t0",
+            ...file, enable, "write /etc/kvm-tap/t1.tap", "write /etc/sysctl.d/60-kvm-tap-t1.conf", "systemctl enable --now kvm-tap@t1.service", "a t0", "a t1", "b t0",
         ]);
         const last = "plan" in planned ? planned.plan.steps.at(-1) : undefined;
         expect(last?.expects).toMatchObject({ type: "interface", uuid: "b", which: "configured", index: 0 });
@@ -171,16 +172,16 @@ describe("planProtect", () => {
         const bridge = "! An interface of b is of type bridge: only ethernet interfaces can say managed='no'.";
         expect(inShort(planProtect(which, { targets }))).toEqual([bridge]);
         const planned = planProtect(which, { targets, leavesOut: true });
-        expect(inShort(planned)).toHaveLength(3);
+        expect(inShort(planned)).toHaveLength(4);
         expect(notes(planned)).toMatch(/interface of b is of type bridge/);
         expect(inShort(planProtect(which, { targets: targets.slice(1), leavesOut: true }))).toEqual([bridge]);
     });
 
     test.each<[string, Host, Partial<ProtectTarget>, string[]]>([
         ["a new device with the guest's address", { guests: [guest("g", [t0])] }, { device: "own", guestAddress: "10.0.0.9" },
-            ["write /etc/kvm-tap/own.tap", "systemctl enable --now kvm-tap@own.service", redefine.replace("'t0'", "'own'")]],
+            ["write /etc/kvm-tap/own.tap", "write /etc/sysctl.d/60-kvm-tap-own.conf", "systemctl enable --now kvm-tap@own.service", redefine.replace("'t0'", "'own'")]],
         ["one that is there", { guests: [guest("g", [{}])], links: [tap("vnet5")] }, { device: "vnet5" },
-            ["write /etc/kvm-tap/vnet5.tap", "systemctl enable --now kvm-tap@vnet5.service", redefine.replace("'t0'", "'vnet5'")]],
+            ["write /etc/kvm-tap/vnet5.tap", "write /etc/sysctl.d/60-kvm-tap-vnet5.conf", "systemctl enable --now kvm-tap@vnet5.service", redefine.replace("'t0'", "'vnet5'")]],
         ["a reserved name", { guests: [guest("g", [t0])] }, { device: "vnet5" },
             ["! Names that begin with vnet belong to libvirt, which uses them for devices of its own. Choose another one."]],
         ["a name that another definition has", { guests: [guest("g", [t0]), guest("h", [{ target: "t1" }])] }, { device: "t1" },
@@ -226,8 +227,8 @@ describe("planUnprotect", () => {
 
     test.each<[string, Host, DeviceAfter, string[]]>([
         ["takes managed='no' out", done, "stays", [bare]],
-        ["and forgets the device", done, "until-boot", [bare, "systemctl disable kvm-tap@t0.service", file]],
-        ["and deletes it", done, "deleted", [bare, "systemctl disable --now kvm-tap@t0.service", file]],
+        ["and forgets the device", done, "until-boot", [bare, "systemctl disable kvm-tap@t0.service", described]],
+        ["and deletes it", done, "deleted", [bare, "systemctl disable --now kvm-tap@t0.service", described]],
         ["not while a guest runs on it", { ...done, guests: [guest("g", [{ ...t0, managed: "no" }], [{ ...t0, managed: "no" }])] }, "deleted",
             ["! g runs on t0. Shut the guest down, or unplug the interface first."]],
         ["not where it is not", { ...done, guests: [guest("g", [t0])] }, "stays", ["! The definition does not say managed='no': there is nothing to take back."]],

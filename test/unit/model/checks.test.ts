@@ -116,12 +116,12 @@ describe("interfaceChecks", () => {
         ["a name that libvirt drops is kept with managed='no'", [guest("g", [nic("", "", "", same)])], [tap("vnet5")],
             [/update-device g .*<target dev='vnet5' managed='no'\/>/]],
         ["the device is made with an owner", plain, [{ ...tap("t0"), tun: { type: "tap", persistent: true, multiQueue: false, vnetHdr: true } }],
-            ["systemctl stop kvm-tap@t0.service", /t0.tap: tuntap add dev t0 mode tap user root;/, "systemctl start kvm-tap@t0.service"]],
+            ["systemctl stop kvm-tap@t0.service", /t0.tap: tuntap add dev t0 mode tap user root;/, /60-kvm-tap-t0.conf: .*accept_ra = 0/, "systemctl start kvm-tap@t0.service"]],
         ["too long a name: a device of its own", [guest("g", [nic("sixteen-bytes-xx")])], [],
-            [/g0.tap: .*route replace 10.0.0.7\/32 dev g0/, "systemctl enable --now kvm-tap@g0.service", /<target dev='g0' managed='no'\/>/],
+            [/g0.tap: .*route replace 10.0.0.7\/32 dev g0/, /60-kvm-tap-g0.conf: /, "systemctl enable --now kvm-tap@g0.service", /<target dev='g0' managed='no'\/>/],
             { device: "g0", guestAddress: "10.0.0.7" }],
         ["a shared device: one of its own", [guest("a", [nic("t0")]), guest("b", [nic("t0")])], [tap("t0")],
-            [/a0.tap: /, "systemctl enable --now kvm-tap@a0.service", /update-device a .*<target dev='a0' managed='no'\/>/],
+            [/a0.tap: /, /60-kvm-tap-a0.conf: /, "systemctl enable --now kvm-tap@a0.service", /update-device a .*<target dev='a0' managed='no'\/>/],
             { device: "a0", guestAddress: "" }],
         ["the name of a new device that is there already", [guest("a", [nic("t0")]), guest("b", [nic("t0")])], [tap("t0")],
             ["! device The definition of a names t0 already. Enter another name."], { device: "t0", guestAddress: "" }],
@@ -137,7 +137,10 @@ describe("interfaceChecks", () => {
 
     test("cure: a device made by hand is written down", () => {
         expect(interfaceChecks(host(plain, [tap("t0")], true)).map(({ id, severity }) => `${id} ${severity}`)).toEqual(["lost-at-boot warning"]);
-        expect(cured(plain, [tap("t0")], true)).toEqual([expect.stringMatching(/^\/etc\/kvm-tap\/t0.tap: /), "systemctl enable --now kvm-tap@t0.service"]);
+        expect(cured(plain, [tap("t0")], true)).toEqual([
+            expect.stringMatching(/^\/etc\/kvm-tap\/t0.tap: /), expect.stringMatching(/60-kvm-tap-t0.conf: .*rp_filter = 1/),
+            "systemctl enable --now kvm-tap@t0.service",
+        ]);
     });
 
     test("cure: refused when the interface has changed since", () => {

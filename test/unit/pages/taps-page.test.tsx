@@ -96,8 +96,8 @@ test("choosing a guest fills in the name that its definition waits for", async (
 });
 
 test.each<[string, string, string, readonly string[]]>([
-    ["cocytus0", "Bring back…", "Bring back", ["systemctl restart kvm-tap@cocytus0.service"]],
-    ["charon_pvnet1", "Take over…", "Take over", [...keptOff("charon_pvnet1"), "write /etc/kvm-tap/charon_pvnet1.tap", "systemctl enable --now kvm-tap@charon_pvnet1.service"]],
+    ["cocytus0", "Bring back…", "Bring back", ["write /etc/sysctl.d/60-kvm-tap-cocytus0.conf", "systemctl restart kvm-tap@cocytus0.service"]],
+    ["charon_pvnet1", "Take over…", "Take over", [...keptOff("charon_pvnet1"), "write /etc/kvm-tap/charon_pvnet1.tap", "write /etc/sysctl.d/60-kvm-tap-charon_pvnet1.conf", "systemctl enable --now kvm-tap@charon_pvnet1.service"]],
     ["lethe0", "Make device and file agree…", "Take over what runs", ["write /etc/kvm-tap/lethe0.tap"]],
     ["styx0", "No longer at boot…", "No longer at boot", ["systemctl disable kvm-tap@styx0.service"]],
     ["old_guest0", "Delete…", "Delete", ["systemctl disable --now kvm-tap@old_guest0.service", "write /etc/kvm-tap/old_guest0.tap"]],
