@@ -156,7 +156,8 @@ export function startingPoint(snapshot: Snapshot): { reading: NatReading } | { p
     const problem = readingProblem(reading) ?? unreadNetwork(snapshot);
     if (problem || reading.state !== "read")
         return { problem: problem ?? msg("The host's NAT table has not been read yet.") };
-    if (agreement(reading.value) === "differ")
+    const now = agreement(reading.value);
+    if (now === "differ" || (now === "damaged" && reading.value.running))
         return { problem: msg("The running table and $0 differ. Settle the difference first.", NAT_FILE) };
     return { reading: reading.value };
 }

@@ -43,6 +43,7 @@ export function executor(machine: Machine, watch: Verifier, user: () => Promise<
         const failure = await runSteps(machine, plan.steps, progress);
         if (failure)
             return failure;
+        await makeDurable(machine, plan);
         await writeDown(machine, plan, user);
         const undo = undoing(plan);
         return { state: "done", ...await verified(watch, plan), ...undo && { undo } };
@@ -265,6 +266,28 @@ export function undoing(plan: Plan): Plan | undefined {
     const { device, guest } = plan.about ?? {};
     const about = { ...device !== undefined && { device }, ...guest !== undefined && { guest } };
     return { title: msg("Take the last change back"), steps, holds: after => !plan.holds(after), ...plan.about && { about }, ...plan.confirm && { confirm: plan.confirm } };
+}
+
+const UNITS = "/etc/systemd/system";
+
+/** Where the names are that a step made or removed: of files, and of enabled units. */
+function directoriesOf({ does }: Step): string[] {
+    if (does.type === "file")
+        return [does.path.replace(/\/[^/]*$/, "") || "/"];
+    return does.argv[0] === "systemctl" && /^(en|dis)able$/.test(does.argv[1] ?? "") ? [UNITS, `${UNITS}/multi-user.target.wants`] : [];
+}
+
+/**
+ * A power cut right after a plan is not to lose it. Cockpit syncs the files that it writes but not the names that it gives them
+ * (fsreplace1), and systemctl syncs no links.
+ */
+async function makeDurable(machine: Machine, plan: Plan): Promise<void> {
+    const directories = [...new Set(plan.steps.flatMap(directoriesOf))];
+    if (directories.length === 0)
+        return;
+    // One of them may not be there (the last unit was disabled): then all that is in memory is written.
+    await machine.run(["sync", ...directories], { superuser: "require" })
+            .catch(() => machine.run(["sync"], { superuser: "require" })).catch(() => undefined);
 }
 
 /** A line of the history. A change that was made is not taken back because nobody could write it down. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The part of the snapshot that lies in files and in systemd: read again when a watched directory changes.
 import { msg } from "../model/message.ts";
+import { NAT_FILE } from "../model/nat-file.ts";
 import { Coalesce } from "./coalesce.ts";
 import { NETWORKD_LINKS, PROFILE_PLACES, readFiles, readPresence, TEXT_PLACES, type Presence } from "./files.ts";
 import { failed, read, type Update } from "./reading.ts";
@@ -75,7 +76,11 @@ export class FileWatch {
 
     async #readFiles() {
         try {
-            this.update({ files: read(await readFiles(this.machine)) });
+            const files = await readFiles(this.machine);
+            // grep shows no empty files, and of this one that means that what was mapped is lost.
+            if (!files.has(NAT_FILE) && await this.machine.read(NAT_FILE) === "")
+                files.set(NAT_FILE, { path: NAT_FILE, content: "" });
+            this.update({ files: read(files) });
         } catch (error) {
             this.update({ files: failed(error, FILES) });
         }

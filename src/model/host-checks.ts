@@ -5,8 +5,10 @@ import { devicesAtRisk, hostFacts, subjects, type Severity } from "./glance.ts";
 import { behaviours, newestVerified, versionNumber } from "./libvirt-version.ts";
 import { msg, type Message } from "./message.ts";
 import { agreement, natReading } from "./nat-reading.ts";
+import { LINK_SETTINGS_FILE } from "./nat-link-settings.ts";
 import { familiesOf, waysProblems } from "./nat-ways.ts";
 import { steeringOf } from "./steering.ts";
+import { parseSysctls } from "./sysctl-file.ts";
 import { valueOf, type Libvirt, type Reading, type Snapshot } from "./snapshot.ts";
 
 /** What a page offers for it. Without one, the sentence says what to do. */
@@ -162,15 +164,26 @@ function unitCheck({ units }: Snapshot): HostCheck[] {
     }];
 }
 
+/** Up to version 0.1 forwarding was switched on by a file, which a reverted change or a removed package left behind. */
+function leftForwardingCheck({ files }: Snapshot): HostCheck[] {
+    const content = valueOf(files)?.get(LINK_SETTINGS_FILE)?.content ?? "";
+    const on = [...parseSysctls(content)].some(([key, value]) => /forward/.test(key) && value !== "0");
+    return on ? [{
+        id: "forwarding", severity: "warning", says: msg("$0 makes this host forward packets at every boot, and nothing is mapped", LINK_SETTINGS_FILE),
+        means: msg("The file was written for mappings that are gone. Without them the host routes for everybody: remove the file if nothing else needs it."),
+    }] : [];
+}
+
 function natCheck(snapshot: Snapshot): HostCheck[] {
     const reading = natReading(snapshot);
     if (reading.state !== "read")
         return unread("nat", reading, msg("What is mapped, and whether it works, is not known."));
     const means = msg("The table inet kvm_tap in the kernel and /etc/kvm-tap/nat.nft are compared element by element.");
     switch (agreement(reading.value)) {
-    case "none": return [];
+    case "none": return leftForwardingCheck(snapshot);
     case "agree": return [{ id: "nat", severity: "success", says: msg("The 1:1 NAT runs as it is saved"), means }];
     case "outdated": return [{ id: "nat", severity: "warning", says: msg("The rules of the 1:1 NAT are of an older version"), means, cure: "show-nat" }];
+    case "damaged": return [{ id: "nat", severity: "danger", says: msg("The saved 1:1 NAT is empty or damaged"), means, cure: "show-nat" }];
     case "lost": return [{ id: "nat", severity: "danger", says: msg("The 1:1 NAT is saved, but not loaded"), means, cure: "show-nat" }];
     case "unsaved": return [{ id: "nat", severity: "warning", says: msg("The 1:1 NAT runs, but is not saved"), means, cure: "show-nat" }];
     case "differ": return [{ id: "nat", severity: "warning", says: msg("The 1:1 NAT that runs differs from the one that is saved"), means, cure: "show-nat" }];

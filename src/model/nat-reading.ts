@@ -67,13 +67,15 @@ function parsed(snapshot: Pick<Snapshot, "natTable" | "files">): Reading<NatRead
     return { state: "read", value: { running: running(snapshot.natTable.value), saved: file ? saved(file.content) : null } };
 }
 
-export type Agreement = "none" | "agree" | "outdated" | "lost" | "unsaved" | "differ";
+export type Agreement = "none" | "agree" | "outdated" | "lost" | "unsaved" | "damaged" | "differ";
 
 /**
- * How kernel and file stand to each other; "none" when there is no NAT at all, "lost" when only the file is left, "outdated" where they
- * agree but for rules of the version before.
+ * How kernel and file stand to each other; "none" when there is no NAT at all, "lost" when only the file is left, "damaged" when that has
+ * nothing in it to load, "outdated" where they agree but for rules of the version before.
  */
 export function agreement({ running, saved }: NatReading): Agreement {
+    if (saved && isEmpty(saved.state))
+        return "damaged";
     if (!running)
         return saved ? "lost" : "none";
     if (!saved)

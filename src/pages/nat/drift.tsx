@@ -101,6 +101,17 @@ function Drift({ reading }: { reading: NatReading }) {
                 {_("Something flushed the host's nftables rules. The mappings are still saved.")}
             </Alert>
         );
+    case "damaged":
+        return (
+            <Alert
+                variant="danger" isInline title={format(_("$0 has no mappings: it is empty or damaged"), NAT_FILE)}
+                actionLinks={reading.running && <Ways ways={["save"]} reading={reading} />}
+            >
+                {reading.running
+                    ? _("What runs is not saved: after a reboot nothing is mapped.")
+                    : _("Nothing is translated. Put a copy of the file in its place, or map the addresses again.")}
+            </Alert>
+        );
     case "unsaved":
         return (
             <Alert

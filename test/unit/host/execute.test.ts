@@ -65,11 +65,28 @@ function fake({ fails = [], files = {}, lost = {}, verify = holds => Promise.res
     return { run, log, states, content, options, machine };
 }
 
+test("what has been done outlasts a power cut: files with their folders, and links of units", async () => {
+    const steps = [
+        { says, does: file("/etc/kvm-tap/a.tap", "x") }, { says, does: file("/etc/kvm-tap/b.tap", null) },
+        { says, does: command("systemctl", "enable", "--now", "kvm-tap@a.service") },
+    ];
+    const wanted = "sync /etc/kvm-tap /etc/systemd/system /etc/systemd/system/multi-user.target.wants";
+    const { run, log } = fake();
+    await run(steps);
+    expect(log.slice(3, 4)).toEqual([wanted]);
+    const missing = fake({ fails: [wanted] });
+    await missing.run(steps);
+    expect(missing.log.slice(3, 5)).toEqual([wanted, "sync"]);
+    const none = fake();
+    await none.run([{ says, does: command("virsh", "define") }]);
+    expect(none.log).not.toContain("sync");
+});
+
 test("all steps run, the change is written down with its user, and verified", async () => {
     const { run, log, states, options } = fake();
     expect(await run([{ says, does: command("one") }, { says, does: file("/f", "x") }], false)).toMatchObject({ state: "done", holds: false });
-    expect(log).toEqual(["one", "write /f", "logger --journald"]);
-    expect(options[1]?.input).toBe("MESSAGE=Make it\nSYSLOG_IDENTIFIER=kvm-tap\nPRIORITY=5\nKVM_TAP_EVENT=changed\nKVM_TAP_USER=ann bob\n");
+    expect(log).toEqual(["one", "write /f", "sync /", "logger --journald"]);
+    expect(options[2]?.input).toBe("MESSAGE=Make it\nSYSLOG_IDENTIFIER=kvm-tap\nPRIORITY=5\nKVM_TAP_EVENT=changed\nKVM_TAP_USER=ann bob\n");
     expect(states).toEqual(["0 running", "0 done", "1 running", "1 done"]);
     expect(options[0]?.superuser).toBe("require");
 });
