@@ -73,11 +73,14 @@ interface Token {
     quoted?: true;
 }
 
-/** Words, quoted strings and the separators { } ; , = newline. Colons stand alone only between blanks: addresses have them. */
+/**
+ * Words, quoted strings and the separators { } ; , = newline. Colons stand alone only between blanks: addresses have them. A quote that
+ * is not closed in its line is a word by itself, which means nothing anywhere.
+ */
 function tokens(text: string): Token[] {
     const found: Token[] = [];
     let line = 1;
-    for (const [piece, quoted, newline] of text.matchAll(/"([^"\n]*)"|(\n)|#[^\n]*|\\\n|[{};,=]|[^\s"{};,=#]+/g)) {
+    for (const [piece, quoted, newline] of text.matchAll(/"([^"\n]*)"|(\n)|#[^\n]*|\\\n|[{};,="]|[^\s"{};,=#]+/g)) {
         if (quoted !== undefined)
             found.push({ text: quoted, line, quoted: true });
         else if (!piece.startsWith("#") && piece !== "\\\n")
@@ -110,7 +113,8 @@ function elementOf(set: string, words: readonly Token[]): Placed | undefined {
     const key = (end < 0 ? left : left.slice(0, end)).map(word => word.text).join(" ");
     const comment = left.find((word, index) => word.quoted && left[index - 1]?.text === "comment")?.text;
     const value = colon < 0 ? undefined : words.slice(colon + 1).map(word => word.text).join(" ");
-    if (key === "" || (SETS.get(set) === "map") !== (value !== undefined))
+    const unclosed = words.some(word => word.text === "\"" && !word.quoted);
+    if (key === "" || unclosed || (SETS.get(set) === "map") !== (value !== undefined))
         return undefined;
     return {
         set, key: canonical(key),

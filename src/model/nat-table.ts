@@ -105,10 +105,14 @@ function readSet(json: Json, placed: Placed[], hits: Map<string, Map<string, Hit
     const odd: Message[] = [];
     for (const item of arrayAt(json, "elem")) {
         const element = readElement(name, item);
-        if (element && isUnwritable(element.placed))
-            odd.push(msg("Set \"$0\" has an element $1, which cannot be written into a file: load the saved table again.", name, element.placed.key));
-        if (!element || isUnwritable(element.placed))
+        if (!element) {
+            odd.push(msg("\"$0\" is not an element of $1.", JSON.stringify(item), name));
             continue;
+        }
+        if (isUnwritable(element.placed)) {
+            odd.push(msg("Set \"$0\" has an element $1, which cannot be written into a file: load the saved table again.", name, element.placed.key));
+            continue;
+        }
         placed.push(element.placed);
         if (element.hits) {
             const counts = hits.get(name) ?? new Map<string, Hits>();

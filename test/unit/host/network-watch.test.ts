@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The network as `ip` answers and `ip monitor` announces it: what is read again, and what one failure hides.
+import { jest } from "@jest/globals";
 import { inEnglish } from "../../../src/model/message.ts";
 import { NOTHING_READ, valueOf, type Snapshot } from "../../../src/model/snapshot.ts";
 import type { Machine } from "../../../src/host/run.ts";
@@ -22,7 +23,7 @@ const usual: Answers = {
 };
 
 /** A host whose ip answers from `answers` at the time of the question, and whose monitor says what the test says. */
-function host(given: Answers) {
+function host(given: Answers, told: () => void = () => undefined) {
     const answers = { ...usual, ...given };
     const asked: string[] = [];
     let said: (line: string) => void = () => undefined;
@@ -44,7 +45,10 @@ function host(given: Answers) {
             };
         },
     };
-    const watch = new NetworkWatch(machine, part => { snapshot = { ...snapshot, ...part, streams: snapshot.streams }; }, Promise.resolve());
+    const watch = new NetworkWatch(machine, part => {
+        snapshot = { ...snapshot, ...part, streams: snapshot.streams };
+        told();
+    }, Promise.resolve());
     const settle = () => new Promise(resolve => { setTimeout(resolve, 30); });
     return {
         answers, asked, watch, settle, now: () => snapshot,
@@ -79,6 +83,23 @@ test.each([
     on.answers["route show table all"] = moved;
     await on.says(line);
     expect(on.routes()).toEqual(["10.0.0.2 br0"]);
+});
+
+test("a listener that throws stops nothing", async () => {
+    const silent = jest.spyOn(console, "error").mockImplementation(() => undefined);
+    let throws = true;
+    const on = host({}, () => {
+        if (throws)
+            throw new Error("not now");
+    });
+    open = on.watch;
+    await on.settle();
+    throws = false;
+    on.answers["route show table all"] = moved;
+    await on.says("3: br0: <BROADCAST,UP> mtu 1400");
+    expect([on.now().links.state, ...on.routes()]).toEqual(["read", "10.0.0.2 br0"]);
+    expect(silent).toHaveBeenCalled();
+    silent.mockRestore();
 });
 
 test("of links only the changed one is asked for", async () => {

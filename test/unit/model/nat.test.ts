@@ -96,6 +96,8 @@ describe("the file", () => {
         ["\n\nadd element inet kvm_tap nonsense { 1 }", 3, "Table inet kvm_tap has no set \"nonsense\"."],
         ["\nadd element inet kvm_tap public4 { 203.0.113.10 }", 2, "\"203.0.113.10\" is not an element of public4."],
         ["add element inet kvm_tap owned4 { 203.0.113.10", 1, "A closing brace is missing."],
+        ["\nadd element inet kvm_tap public4 { 203.0.113.10 comment \"web : 10.0.0.2 }", 2, "\"203.0.113.10 comment \" web : 10.0.0.2\" is not an element of public4."],
+        ["\nadd element inet kvm_tap taps { \"charon0 }", 2, "\"\" charon0\" is not an element of taps."],
         ["add element inet kvm_tap owned4 203.0.113.10", 1, "Elements stand between braces: { … }."],
     ])("%j is named with its line", (text, line, says) => {
         const [problem] = readNatFile(text).problems;
@@ -205,5 +207,11 @@ describe("the listing of nft", () => {
         expect(readNatTable({ nftables: [{ metainfo: {} }, { table: { family: "ip", name: "kvm_tap" } }] })).toBeUndefined();
         const bare = readNatTable({ nftables: [{ table: { family: "inet", name: "kvm_tap" } }] });
         expect(bare?.frame).toHaveLength(SETS.size + CHAIN_RULES.size);
+        const odd = readNatTable({ nftables: [{ table: { family: "inet", name: "kvm_tap" } },
+            { set: { family: "inet", table: "kvm_tap", name: "limited4", elem: ["203.0.113.10", { jhash: {} }, ["203.0.113.11", "10.0.0.2"]] } }] });
+        expect([...odd?.elements.get("limited4")?.keys() ?? []]).toEqual(["203.0.113.10"]);
+        expect(odd?.frame.map(inEnglish)).toEqual(expect.arrayContaining([
+            "\"{\"jhash\":{}}\" is not an element of limited4.", "\"[\"203.0.113.11\",\"10.0.0.2\"]\" is not an element of limited4.",
+        ]));
     });
 });
