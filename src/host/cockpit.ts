@@ -93,7 +93,10 @@ function readTagged(path: string, superuser: "require" | "try"): Promise<{ conte
     }).finally(() => file.close()) as Promise<{ content: string | null; tag: string }>;
 }
 
-/** Always with the tag of what is there: the bridge then refuses to write over a change, and keeps the file's mode and owner. */
+/**
+ * Always with the tag of what is there: the bridge then refuses to write over a change, and keeps the file's mode and owner. (Not that of
+ * Cockpit 287, Debian 12: it makes every file anew.)
+ */
 async function replace(path: string, content: string | null, expected?: string | null): Promise<void> {
     const now = await readTagged(path, "require");
     if (expected !== undefined && now.content !== expected)

@@ -138,6 +138,7 @@ journey("under a running guest what can change changes in place; what cannot is 
     await styx.start();
     await cockpit.rowText("full0", "up, attached").waitFor();
     const index = (await link("full0"))?.["ifindex"];
+    await host.sh("chown :games /etc/kvm-tap/full0.tap; chmod 640 /etc/kvm-tap/full0.tap");
     await cockpit.act("full0", "Change…");
     await more();
     await cockpit.field("Multi-queue").check();
@@ -149,6 +150,9 @@ journey("under a running guest what can change changes in place; what cannot is 
     await enabled("Change");
     await cockpit.press("Change");
     await done();
+    // The file is another one now, with what the old one allowed to whom: but for Cockpit 287, whose bridge makes it anew.
+    if (oneRelease() !== "bookworm")
+        expect(await output("stat", "-c", "%a %U:%G", "/etc/kvm-tap/full0.tap")).toBe("640 root:games");
     expect(await link("full0")).toMatchObject({ ifindex: index, mtu: 1350, flags: expect.arrayContaining(["LOWER_UP"]) });
     expect(await output("ip", "route", "show", "dev", "full0")).toContain("10.0.0.3");
     await cockpit.row("full0").getByRole("button", { name: /^Actions for/ }).click();
