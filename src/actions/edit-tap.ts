@@ -174,7 +174,7 @@ export function planSetUp(snapshot: Snapshot, name: string, up: boolean): Planne
 
 /** What can change while a guest is on the device: now, and in its file where it has one. */
 export function planSettings(
-    snapshot: Snapshot, name: string, title: Message, change: (before: TapSettings) => Pick<TapSettings, "up" | "mtu"> | Pick<TapSettings, "addresses">,
+    snapshot: Snapshot, name: string, title: Message, change: (before: TapSettings) => Partial<Pick<TapSettings, "up" | "mtu" | "addresses">>,
 ): Planned {
     const running = runningSettings(snapshot, name);
     const file = fileOf(snapshot, name);
@@ -185,6 +185,7 @@ export function planSettings(
         steps: [
             ...file ? tapFileSteps(snapshot, { ...file.settings, ...change(file.settings) }) : [],
             ...running ? runningSteps(running, withForgotten({ ...running, ...change(running) }, running, file?.settings)) : [],
+            ...running && change(running).up === true && !running.up ? othersSteps(snapshot, name) : [],
         ],
         about: { device: name },
         holds: after => {
@@ -192,6 +193,14 @@ export function planSettings(
             return now !== undefined && running !== undefined && runningSteps(now, { ...now, ...change(now) }).length === 0;
         },
     }));
+}
+
+/** What lines that the page does not understand had set, and the kernel has forgotten: their unit applies them again. */
+function othersSteps(snapshot: Snapshot, name: string): Step[] {
+    const foreign = fileOf(snapshot, name)?.foreign ?? [];
+    return foreign.length === 0 || valueOf(snapshot.units)?.get(name)?.active !== "active" ? [] : [{
+        says: msg("Apply what else $0 says", tapFilePath(name)), does: systemctl("reload", unitOf(name)), inert: true,
+    }];
 }
 
 /**

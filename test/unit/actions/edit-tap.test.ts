@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Files with lines that the page does not understand: what those set stays on the running device, and is no drift.
-import { currentSettings, planApplyFile, planEditTap, planTakeOver } from "../../../src/actions/edit-tap.ts";
+import { currentSettings, planApplyFile, planEditTap, planSetUp, planTakeOver } from "../../../src/actions/edit-tap.ts";
 import type { TapWish } from "../../../src/actions/make-tap.ts";
 import { fileOf, runningSettings } from "../../../src/actions/tap-steps.ts";
 import { inEnglish, msg } from "../../../src/model/message.ts";
@@ -91,6 +91,17 @@ test("what a foreign line does not set is drift as ever", () => {
     const file = fileOf(at, "t0"), now = runningSettings(at, "t0");
     expect(file && now && driftOf(file.settings, now).map(({ what, kernel }) => `${what} ${kernel}`)).toEqual(
         ["mtu 1400", "address 10.9.0.1/32", "route 10.0.0.5/32 table 100", "route 10.0.0.6/32"]);
+});
+
+test("a device that is set up gets back what foreign lines had set, by its unit", () => {
+    const line = "route replace 10.0.0.5/32 dev t0 proto static";
+    const down = { link: { up: false } };
+    const active = { units: read(new Map([["t0", { name: "t0", enabled: true, active: "active" }]])) };
+    const shown = (at: Snapshot, up: boolean) => onDevice(planSetUp(at, "t0", up)).filter(text => text.startsWith("systemctl"));
+    expect(shown({ ...host(line, down), ...active }, true)).toEqual(["systemctl reload kvm-tap@t0.service"]);
+    expect(shown({ ...host("", down), ...active }, true)).toEqual([]);
+    expect(shown(host(line, down), true)).toEqual([]);
+    expect(shown({ ...host(line, {}), ...active }, false)).toEqual([]);
 });
 
 describe("a foreign line that makes the device", () => {
