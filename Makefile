@@ -44,7 +44,7 @@ bench: lab-machine all deb
 
 # The pictures of the documentation, taken by the browser test that looks at every page.
 pictures: lab-machine all deb
-	KVM_TAP_PICTURES=docs/pictures $(JEST) --selectProjects browser --runTestsByPath test/browser/looks.test.ts
+	KVM_TAP_PICTURES=docs/pictures $(JEST) --selectProjects=browser --runTestsByPath test/browser/looks.test.ts
 
 codecheck: node_modules/.package-lock.json
 	npx tsc -p .
