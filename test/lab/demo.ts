@@ -61,7 +61,6 @@ const host = await startHost({
         ...handMadeDevice.files,
         "/etc/kvm-tap/styx0.tap": styxDevice,
         [NAT_FILE]: mapping,
-        "/etc/sysctl.d/60-kvm-tap.conf": "net/ipv4/ip_forward = 1\n",
     },
     enable: [...handMadeDevice.enable, "kvm-tap@styx0.service", "kvm-tap-nat.service", "kvm-tap-nat-announce.service"],
 });

@@ -8,10 +8,10 @@ Nothing depends on it: what is set stays set without it, and the boot sets the s
 """
 from __future__ import annotations
 
+import os
 import select
 import socket
 import time
-from typing import Callable
 
 # linux/rtnetlink.h: RTMGRP_LINK, _IPV4_IFADDR, _IPV4_ROUTE, _IPV4_RULE, _IPV6_IFADDR, _IPV6_ROUTE, and RTNLGRP_IPV6_RULE (19).
 GROUPS = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 1 << 18
@@ -39,11 +39,17 @@ def drain(channel: socket.socket) -> None:
             pass
 
 
-def watch(act: Callable[[], None]) -> None:
-    """Calls `act` once now, and once after each burst of changes; its own changes cause one more call, which changes nothing."""
+def routes(helper: str) -> None:
+    """Has a process of its own do the work, so that this one stays small. A package that is being removed takes the helper with it."""
+    if os.path.exists(helper):
+        os.waitpid(os.posix_spawn(helper, [helper, "routes"], dict(os.environ)), 0)
+
+
+def watch(helper: str) -> None:
+    """Once now, and once after each burst of changes; those that this causes itself cause one more, which changes nothing."""
     channel = opened()
     while True:
-        act()
+        routes(helper)
         select.select([channel], [], [])
         began = time.monotonic()
         while select.select([channel], [], [], QUIET)[0] and time.monotonic() - began < AT_MOST:
