@@ -141,7 +141,7 @@ journey("(f) the mapping and the device are deleted, and nothing of either is le
     expect(await hostState()).toBe(before[0]);
     await cockpit.close();
 
-    // Forwarding stays on until the next boot: something else may have come to need it meanwhile.
+    expect(await forwarding()).toBe(before[1]);
     await host.reboot();
     expect([await hostState(), await forwarding()]).toEqual(before);
 });

@@ -22,7 +22,7 @@ import sys
 import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
-from . import connections, forwarding, guard, holding, return_routes, table as tables
+from . import connections, forwarding, guard, holding, return_routes, settings, table as tables
 from .host import Failure, read, record, replace, run, succeeds, sync_directory
 from .links import Links
 from .table import Table, networks_of
@@ -156,6 +156,7 @@ def agree() -> List[str]:
     links = Links()
     unheld = holding.sync(table, links)
     complain(return_routes.sync(table, links))
+    settings.keep({**holding.wanted_settings(table, links), **return_routes.wanted_settings(table)})
     # Stopped, the unit leaves guests running whose sources must not leave.
     complain(guard.sync(loaded or tables.written(saved or read(FILE) or ""), links))
     if loaded is not None or saved is None:

@@ -55,13 +55,6 @@ def keep_advertisements(table: Table, links: Links, switched: Dict[str, Any]) ->
             switched["accept_ra"][link] = "1"
 
 
-def loosen_reverse_path(table: Table) -> None:
-    """With several uplinks the strict filter would drop what comes in by one and is answered by default over another."""
-    for uplink in table.several_uplinks:
-        if setting(f"net/ipv4/conf/{uplink.name}/rp_filter") == "1" or setting("net/ipv4/conf/all/rp_filter") == "1":
-            change_setting(f"net/ipv4/conf/{uplink.name}/rp_filter", "2")
-
-
 def wanted_elsewhere(family: int) -> Optional[str]:
     """Who else lets this host forward: a sysctl file, or somebody who translates what passes (Docker, libvirt's networks, …)."""
     keys = (SWITCH[family], f"net/ipv{family}/conf/all/forwarding")
@@ -105,7 +98,6 @@ def sync(table: Table, links: Links) -> List[str]:
     switched: Dict[str, Any] = {"on": [], "accept_ra": {}, **json.loads(read(SWITCHED) or "{}")}
     before = json.dumps(switched)
     told: List[str] = []
-    loosen_reverse_path(table)
     for family in links.families:
         if table.uses(family):
             switch_on(family, table, links, switched)

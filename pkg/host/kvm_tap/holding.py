@@ -10,9 +10,9 @@ becomes of the table.
 from __future__ import annotations
 
 import ipaddress
-from typing import Iterable, List, NamedTuple, Set, Tuple, TypeVar
+from typing import Dict, Iterable, List, NamedTuple, Set, Tuple, TypeVar
 
-from .host import change_setting, ip_batch, listed, run, succeeds
+from .host import ip_batch, listed, run, succeeds
 from .links import HOLD, PROTOCOL, Links, is_up
 from .table import Network, Table
 
@@ -78,17 +78,18 @@ def present_proxies(family: int) -> Set[Proxy]:
             if entry.get("protocol") == PROTOCOL and "dev" in entry}
 
 
-def answer_at_once(proxies: Set[Proxy]) -> None:
+def wanted_settings(table: Table, links: Links) -> Dict[str, str]:
     """
     Kernel settings of the uplinks. Proxied answers are delayed by up to 0.8 s (neigh/…/proxy_delay). The kernel answers a question to
     everybody by the link's own `proxy_ndp`; one to the address itself, which it would forward, by that of `all`.
     """
-    for link in {proxy.link for proxy in proxies}:
-        change_setting(f"net/ipv4/neigh/{link}/proxy_delay", "0")
-    for link in {proxy.link for proxy in proxies if ":" in proxy.address}:
-        change_setting(f"net/ipv6/neigh/{link}/proxy_delay", "0")
-        change_setting(f"net/ipv6/conf/{link}/proxy_ndp", "1")
-        change_setting("net/ipv6/conf/all/proxy_ndp", "1")
+    settings: Dict[str, str] = {}
+    for link, of_ipv6 in {(link, ":" in address) for address, link in wanted_proxies(held(table, links), table, links)}:
+        settings[f"net/ipv4/neigh/{link}/proxy_delay"] = "0"
+        if of_ipv6:
+            settings.update({f"net/ipv6/neigh/{link}/proxy_delay": "0", f"net/ipv6/conf/{link}/proxy_ndp": "1",
+                             "net/ipv6/conf/all/proxy_ndp": "1"})
+    return settings
 
 
 def differences(wanted: Set[T], present: Set[T]) -> Tuple[Set[T], Set[T]]:
@@ -114,7 +115,6 @@ def sync(table: Table, links: Links) -> List[str]:
             # Last: until then the address was held by these.
             *(f"route del local {network} dev lo table local proto {PROTOCOL}" for network in local_routes(links, family)),
         ])
-    answer_at_once(proxies)
     if not holding and HOLD in links.names:
         run(["ip", "link", "del", "dev", HOLD])
     return problems

@@ -9,7 +9,7 @@ import ipaddress
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from .holding import differences
-from .host import ip_batch, listed
+from .host import ip_batch, listed, setting
 from .links import PROTOCOL, Links, is_up
 from .table import MARK, MOST_UPLINKS, RETURN_TABLE, Table, Uplink
 
@@ -81,6 +81,13 @@ def present_routes(links: Links, family: int) -> Set[ReturnRoute]:
             destination = EVERYWHERE[family] if route["dst"] == "default" else str(ipaddress.ip_network(route["dst"]))
             found.add(ReturnRoute(int(table), route.get("dev", ""), destination, gateway_of(route), "onlink" in route.get("flags", [])))
     return found
+
+
+def wanted_settings(table: Table) -> Dict[str, str]:
+    """With several uplinks the strict reverse path filter would drop what comes in by one and is answered by default over another."""
+    strict = setting("net/ipv4/conf/all/rp_filter") == "1"
+    keys = [f"net/ipv4/conf/{uplink.name}/rp_filter" for uplink in table.several_uplinks]
+    return {key: "2" for key in keys if strict or setting(key) != "0"}
 
 
 def sync(table: Table, links: Links) -> List[str]:
