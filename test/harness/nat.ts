@@ -5,7 +5,7 @@ import { NAT_FILE, natFile } from "../../src/model/nat-file.ts";
 import { CHAIN_RULES, SETS, TABLE_FAMILY, TABLE_NAME } from "../../src/model/nat-frame.ts";
 import { formatPrefix, parsePrefix, type Prefix } from "../../src/model/nat-address.ts";
 import type { Snapshot } from "../../src/model/snapshot.ts";
-import type { Route } from "../../src/model/tap.ts";
+import { HOLD_DEVICE, type Route } from "../../src/model/tap.ts";
 import { fixture } from "./fixture.ts";
 
 const prefix = (text: string): Prefix => parsePrefix(text) ?? { family: 4, address: "", length: 0 };
@@ -48,10 +48,10 @@ function listing(state: NatState, packets: number): unknown {
     return { nftables: [{ table: { family: TABLE_FAMILY, name: TABLE_NAME } }, ...sets, ...chains] };
 }
 
-/** The local routes that the host holds its public addresses with. */
+/** The routes that the host holds its public addresses with. */
 const held = natState.mappings.filter(({ claimed }) => claimed).map((mapping): Route => ({
-    family: mapping.public.family === 4 ? "inet" : "inet6", destination: formatPrefix(mapping.public), type: "local", table: "local",
-    device: "lo", protocol: "107",
+    family: mapping.public.family === 4 ? "inet" : "inet6", destination: formatPrefix(mapping.public), type: "unicast", table: "main",
+    device: HOLD_DEVICE, protocol: "107",
 }));
 
 /** `how`: "agree", "many" guests, or how kernel and file stand to each other. */
