@@ -20,19 +20,36 @@ export interface AddressSearch {
 /** `ip -j neigh`: entries that nobody answered for (FAILED, INCOMPLETE) have no lladdr. */
 export function neighboursIn(answer: string): FoundAddress[] {
     const list: unknown = JSON.parse(answer);
-    return (Array.isArray(list) ? list as ({ dst?: unknown; lladdr?: unknown } | null)[] : []).flatMap(entry => {
-        const { dst, lladdr } = entry ?? {};
-        return typeof dst === "string" && typeof lladdr === "string" ? [{ mac: lladdr.toLowerCase(), address: dst, by: "neighbour" as const }] : [];
+    return (Array.isArray(list) ? list as ({ dst?: unknown; dev?: unknown; lladdr?: unknown } | null)[] : []).flatMap(entry => {
+        const { dst, dev, lladdr } = entry ?? {};
+        return typeof dst === "string" && typeof dev === "string" && typeof lladdr === "string"
+            ? [{ mac: lladdr.toLowerCase(), address: dst, by: "neighbour" as const, link: dev }] : [];
     });
 }
 
 /**
  * Rows of `net-dhcp-leases` and of `domifaddr --full`: MAC address, protocol, address with its prefix. What stands before is a date or the
- * interface's name inside the guest, which may hold blanks.
+ * interface's name inside the guest, which may hold blanks; what stands behind is the guest's as well, so only the first of a line counts.
  */
-export function addressesIn(answer: string, by: FoundAddress["by"]): FoundAddress[] {
-    return [...answer.matchAll(/\s([0-9a-f]{2}(?::[0-9a-f]{2}){5})\s+ipv[46]\s+([0-9a-f.:]+)\/\d+/gi)].flatMap(([, mac = "", address = ""]) =>
-        parseAddress(address) ? [{ mac: mac.toLowerCase(), address, by }] : []);
+export function addressesIn(answer: string): { mac: string; address: string }[] {
+    return [...answer.matchAll(/^.*?\s([0-9a-f]{2}(?::[0-9a-f]{2}){5})\s+ipv[46]\s+([0-9a-f.:]+)\/\d+/gim)].flatMap(([, mac = "", address = ""]) =>
+        parseAddress(address) ? [{ mac: mac.toLowerCase(), address }] : []);
+}
+
+/** A network of libvirt's that runs, and the bridge on which its leases are given. */
+interface LeasingNetwork {
+    network: string;
+    link: string;
+}
+
+/** `net-info` (virsh-network.c cmdNetworkInfo). Undefined for a network without a bridge: libvirt gives no leases there. */
+function networkIn(answer: string): LeasingNetwork | undefined {
+    const network = /^Name: +(.*)$/m.exec(answer)?.[1], link = /^Bridge: +(\S+)$/m.exec(answer)?.[1];
+    return network === undefined || link === undefined ? undefined : { network, link };
+}
+
+export function leasesIn(answer: string, on: LeasingNetwork): FoundAddress[] {
+    return addressesIn(answer).map(row => ({ ...row, by: "lease", ...on }));
 }
 
 async function leases(virsh: Conversation): Promise<FoundAddress[]> {
@@ -40,8 +57,21 @@ async function leases(virsh: Conversation): Promise<FoundAddress[]> {
     if (errorsIn(networks) !== "")
         throw new Error(errorsIn(networks));
     const found: FoundAddress[] = [];
-    await virsh.ask(uuidsIn(networks).map(uuid => `net-dhcp-leases ${uuid}`), answer => found.push(...addressesIn(answer, "lease")));
+    let asked: LeasingNetwork | undefined;
+    await virsh.ask(uuidsIn(networks).flatMap(uuid => [`net-info ${uuid}`, `net-dhcp-leases ${uuid}`]), (answer, index) => {
+        if (index % 2 === 0)
+            asked = networkIn(answer);
+        else if (asked)
+            found.push(...leasesIn(answer, asked));
+    });
     return found;
+}
+
+function agentsSay(virsh: Conversation, guests: readonly string[], add: (found: readonly FoundAddress[]) => void): Promise<void> {
+    return virsh.ask(guests.map(uuid => `domifaddr ${uuid} --source agent --full`), (answer, index) => {
+        const guest = guests[index] ?? "";
+        add(addressesIn(answer).map(row => ({ ...row, by: "agent", guest })));
+    });
 }
 
 /** Looks for addresses of guests, and tells what is known each time something comes. `agents`: UUIDs of guests to ask by their agent. */
@@ -62,8 +92,7 @@ export function searchAddresses(machine: Machine, agents: readonly string[], tel
     const neighbours = machine.run(["ip", "-j", "neigh", "show"]).then(answer => add(neighboursIn(answer)))
             .catch(miss(msg("The neighbour table of this host could not be read.")));
     const asked = leases(virsh).then(add).catch(miss(msg("The DHCP leases of libvirt's networks could not be read.")))
-            .then(() => agents.length === 0 ? undefined
-                : virsh.ask(agents.map(uuid => `domifaddr ${uuid} --source agent --full`), answer => add(addressesIn(answer, "agent"))))
+            .then(() => agents.length === 0 ? undefined : agentsSay(virsh, agents, add))
             .catch(miss(msg("The guest agents could not be asked.")));
     void Promise.all([neighbours, asked]).then(() => {
         virsh.close();

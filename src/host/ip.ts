@@ -113,6 +113,7 @@ export function linkOf(item: Json): Link | undefined {
         up: flags.includes("UP"),
         carrier: flags.includes("LOWER_UP"),
         master: text(item["master"]),
+        lower: text(item["link"]),
         addrGenMode: text(item["inet6_addr_gen_mode"]),
         tun: kind === "tun" ? tunOf(object(info["info_data"])) : undefined,
         traffic: trafficOf(item),

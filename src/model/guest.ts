@@ -33,6 +33,10 @@ export interface Interface {
     queues?: number;
     /** `<source dev|bridge|network>`, by type. */
     source?: string;
+    /** `<source network>`: libvirt's network. */
+    network?: string;
+    /** `<source bridge|dev>`: the link of the host that it is a port of or made on; libvirt adds that of a network while it runs. */
+    lower?: string;
     script?: string;
     downscript?: string;
     mtu?: number;
@@ -196,6 +200,8 @@ export function parseInterface(xml: string, index = 0): Interface {
         ...optional("model", attribute("model", "type")),
         ...optional("queues", positive(attribute("driver", "queues"))),
         ...optional("source", sourceOf(elements.get("source"))),
+        ...optional("network", attribute("source", "network")),
+        ...optional("lower", attribute("source", "bridge") ?? attribute("source", "dev")),
         ...optional("script", attribute("script", "path")),
         ...optional("downscript", attribute("downscript", "path")),
         ...optional("mtu", positive(attribute("mtu", "size"))),

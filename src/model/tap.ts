@@ -22,6 +22,14 @@ export interface Route {
     metric?: number;
 }
 
+/**
+ * Whether somebody in charge of the host set the route: others come with an address of a link, or were told by whoever is on the link,
+ * a guest too (router advertisements, redirects, DHCP).
+ */
+export function isSet({ protocol = "" }: Route): boolean {
+    return !["kernel", "ra", "redirect", "dhcp"].includes(protocol);
+}
+
 /** A rule of policy routing, IPv4 (ip-rule(8)). */
 export interface RoutingRule {
     priority: number;
@@ -67,6 +75,8 @@ export interface Link {
     carrier: boolean;
     /** The bridge or other link it is a port of. */
     master?: string;
+    /** The link that it is made on: of a VLAN, a macvlan. */
+    lower?: string;
     addrGenMode?: string;
     tun?: TunInfo;
     traffic?: Traffic;

@@ -11,7 +11,7 @@ import { everything } from "./host-files.ts";
 import { given, watching, type Watching } from "./watching.ts";
 
 const AGENT = "<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>";
-const MACS = { lease: "52:54:00:00:00:01", agent: "52:54:00:00:00:02", neighbour: "52:54:00:00:00:03" };
+const MACS = { lease: "52:54:00:00:00:01", agent: "52:54:00:00:00:02", neighbour: "52:54:00:00:00:03", bank: "52:54:00:00:00:05" };
 
 const network = (mac: string) => `<interface type='network'><mac address='${mac}'/><source network='default'/><model type='virtio'/></interface>`;
 const bridge = (mac: string) => `<interface type='bridge'><mac address='${mac}'/><source bridge='br7'/><model type='virtio'/></interface>`;
@@ -51,14 +51,16 @@ await eachRelease(release => {
         await host.sh(`
             virsh net-start default
             ip link add br7 type bridge; ip link set br7 up; ip address add 10.7.0.1/24 dev br7
-            ip tuntap add dev charon0 mode tap; ip link set charon0 up; ip route add 10.0.0.2/32 dev charon0`);
+            ip tuntap add dev charon0 mode tap; ip link set charon0 up; ip route add 10.0.0.2/32 dev charon0
+            ip tuntap add dev bank0 mode tap; ip link set bank0 up`);
         await defineGuest(host, { name: "charon", interfaces: [ethernet("charon0")] });
         leased = await defineGuest(host, { name: "lease", interfaces: [network(MACS.lease)], boots: ["dhcp"] });
         told = await defineGuest(host, {
             name: "agent", interfaces: [bridge(MACS.agent)], boots: [{ address: "10.7.0.2", gateway: "10.7.0.1" }], devices: AGENT,
         });
         await defineGuest(host, { name: "deaf", interfaces: [bridge("52:54:00:00:00:04")], devices: AGENT });
-        await host.run(["virsh", "start", "deaf"]);
+        await defineGuest(host, { name: "bank", interfaces: [ethernet("bank0", { mac: MACS.bank, managed: "no" })] });
+        await host.sh("virsh start deaf; virsh start bank");
         seen = await watching(host);
     });
     afterAll(async () => {
@@ -69,7 +71,7 @@ await eachRelease(release => {
     test("of guests that were never seen only the routed one is known, and nothing goes wrong", async () => {
         const { unread, lines } = await look();
         expect(unread).toEqual([]);
-        expect(lines).toEqual(["agent br7 ? ?", "charon charon0 10.0.0.2 route", "deaf vnet ? ?", "lease default ? ?"]);
+        expect(lines).toEqual(["agent br7 ? ?", "bank bank0 ? ?", "charon charon0 10.0.0.2 route", "deaf vnet ? ?", "lease default ? ?"]);
     });
 
     test("a lease of libvirt's network, a neighbour, and what an agent tells; by one virsh, and the guest without an agent is not asked", async () => {
@@ -83,7 +85,7 @@ await eachRelease(release => {
         expect(Date.now() - began).toBeLessThan(5000);
         const [lease] = lines.filter(line => line.startsWith("lease"));
         expect(lease).toMatch(/^lease vnet 192\.168\.122\.\d+ lease$/);
-        expect(lines.filter(line => line !== lease)).toEqual(["agent vnet 10.7.0.2 agent", "charon charon0 10.0.0.2 route", "deaf vnet ? ?"]);
+        expect(lines.filter(line => line !== lease)).toEqual(["agent vnet 10.7.0.2 agent", "bank bank0 ? ?", "charon charon0 10.0.0.2 route", "deaf vnet ? ?"]);
         expect(commands.map(([program]) => program).sort()).toEqual(["ip", "virsh"]);
     });
 
@@ -92,10 +94,31 @@ await eachRelease(release => {
         expect((await look()).lines).toContain("agent vnet 10.7.0.2 neighbour");
     });
 
+    test("guests that take another's MAC address, and say so by agent, ARP and DHCP, speak for nobody but themselves", async () => {
+        const pose = (then: string) =>
+            `(sleep 1; ip link set eth0 down; ip link set eth0 address ${MACS.bank}; ip link set eth0 up; ${then}) > /dev/null 2>&1 &`;
+        const [, leasedTo = ""] = /(192\.168\.122\.\d+)\//.exec(await host.sh("virsh -q net-dhcp-leases default")) ?? [];
+        await told.sh(pose("ip address add 10.7.0.66/32 dev eth0; ip route add 10.7.0.1 dev eth0; ping -c 30 -I 10.7.0.66 10.7.0.1"));
+        await host.run(["curl", "-sS", "--data-binary", pose("udhcpc -q -i eth0 -s /etc/dhcp"), `http://${leasedTo}/cgi-bin/sh`]);
+        const lies = async () => {
+            const { addresses } = await search(host, agentsOf(given(seen.snapshot().guests)));
+            return addresses.filter(({ mac }) => mac === MACS.bank);
+        };
+        await until("the lies to be told", async () => {
+            const told = await lies();
+            return ["neighbour", "lease", "agent"].every(by => told.some(lie => lie.by === by));
+        }, 60);
+        expect((await lies()).map(({ by, address }) => `${by} ${address}`))
+                .toEqual(expect.arrayContaining(["neighbour 10.7.0.66", "agent 10.7.0.66"]));
+        const { lines } = await look();
+        expect(lines).toContain("bank bank0 ? ?");
+        expect(lines.join("\n")).not.toContain("10.7.0.66");
+    });
+
     test("without libvirt the neighbours are found all the same, and the rest is said", async () => {
         await host.sh("systemctl stop 'libvirtd*.socket' libvirtd.service 2> /dev/null || true");
         const { unread, addresses } = await search(host, []);
         expect(unread).toEqual([{ id: "The DHCP leases of libvirt's networks could not be read." }]);
-        expect(addresses).toContainEqual({ mac: MACS.agent, address: "10.7.0.2", by: "neighbour" });
+        expect(addresses).toContainEqual(expect.objectContaining({ by: "neighbour", link: "br7" }));
     });
 });

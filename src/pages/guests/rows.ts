@@ -10,7 +10,7 @@ import { formatPrefix } from "../../model/nat-address.ts";
 import type { Mapping } from "../../model/nat.ts";
 import { protectionOf, type Protection } from "../../model/protection.ts";
 import type { Reading, Snapshot } from "../../model/snapshot.ts";
-import { isTap, type Link, type Route } from "../../model/tap.ts";
+import { isSet, isTap, type Link, type Route } from "../../model/tap.ts";
 import { translate } from "../../ui/translate.ts";
 
 export interface GuestRow {
@@ -57,8 +57,9 @@ export function keyOfSubject({ guest, pair }: Pick<Subject, "guest" | "pair">, s
 /** Addresses routed to each device: `10.0.0.2` of a host route, with its prefix otherwise; the host's own and link-local ones left out. */
 export function guestAddresses(routes: readonly Route[]): ReadonlyMap<string, readonly string[]> {
     const found = new Map<string, string[]>();
-    for (const { device, destination, type, family, protocol } of routes) {
-        const own = type !== "unicast" || destination === "default" || protocol === "kernel" || /^(fe80|ff00|169\.254)/.test(destination);
+    for (const route of routes) {
+        const { device, destination, type, family } = route;
+        const own = type !== "unicast" || destination === "default" || !isSet(route) || /^(fe80|ff00|169\.254)/.test(destination);
         if (device === undefined || own)
             continue;
         const address = destination.replace(family === "inet" ? /\/32$/ : /\/128$/, "");

@@ -4,7 +4,7 @@ import { SearchInput } from "@patternfly/react-core/dist/dynamic/components/Sear
 import { useEffect, useMemo, useState } from "react";
 import { searchAddresses, type AddressSearch } from "../../host/guest-addresses.ts";
 import type { Machine } from "../../host/run.ts";
-import { agentsOf, guestChoices, type GuestChoice } from "../../model/guest-addresses.ts";
+import { agentsOf, guestChoices, guestOwners, type GuestChoice } from "../../model/guest-addresses.ts";
 import type { Guest } from "../../model/guest.ts";
 import { valueOf, type Snapshot } from "../../model/snapshot.ts";
 import { Field, SelectField } from "../../ui/fields.tsx";
@@ -12,7 +12,6 @@ import { Status } from "../../ui/status.tsx";
 import { _, format, translate } from "../../ui/translate.ts";
 import { hasShared } from "./rows.ts";
 
-const NO_ROUTES = { state: "reading" } as const;
 const NOTHING_FOUND: AddressSearch = { addresses: [], done: false, unread: [] };
 
 /** Guests with an interface to whose device nothing is routed: only they are looked for, and only they are disturbed. */
@@ -42,10 +41,7 @@ export function useOwners(machine: Machine, snapshot: Snapshot): ReadonlyMap<str
         const asking = searchAddresses(machine, [], setSearch);
         return () => asking.close();
     }, [machine, wanted, running]);
-    return useMemo(() => {
-        const choices = guestChoices({ guests: snapshot.guests, routes: NO_ROUTES }, search.addresses);
-        return new Map(choices.flatMap(({ guest, address }): [string, Guest][] => address === undefined ? [] : [[address, guest]]));
-    }, [snapshot.guests, search]);
+    return useMemo(() => guestOwners(snapshot, search.addresses), [snapshot, search]);
 }
 
 /** The choice as the value of an option; its interface comes first. */
@@ -67,12 +63,17 @@ function labelOf({ guest, device, address }: GuestChoice): string {
     return address === undefined ? format(_("$0 · $1 · address not known"), guest.name, device) : `${guest.name} · ${device} · ${address}`;
 }
 
+/** On a link of many, ARP and DHCP are believed by whoever wants them to be. */
+function OthersCould({ choice: { sharedOn } }: { choice: GuestChoice }) {
+    return sharedOn === undefined ? null : <> {format(_("Whoever is on $0 could claim it: make sure that it is the guest's."), sharedOn)}</>;
+}
+
 /** Where the address of a choice comes from, and where none is known, what to do. */
 export function Origin({ choice, search }: { choice: GuestChoice; search: AddressSearch }) {
     switch (choice.by) {
     case "route": return format(_("This host has a route to it over $0."), choice.device);
-    case "neighbour": return format(_("From this host's neighbour table: the address of $0."), choice.mac);
-    case "lease": return format(_("From libvirt's DHCP leases: given to $0."), choice.mac);
+    case "neighbour": return <>{format(_("From this host's neighbour table: the address of $0."), choice.mac)}<OthersCould choice={choice} /></>;
+    case "lease": return <>{format(_("From libvirt's DHCP leases: given to $0."), choice.mac)}<OthersCould choice={choice} /></>;
     case "agent": return format(_("From the guest agent of $0."), choice.guest.name);
     default: return search.done
         ? <Status kind="unknown">{_("No route, neighbour, DHCP lease or guest agent tells its address. Type the one that is set inside the guest.")}</Status>

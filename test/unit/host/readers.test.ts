@@ -150,8 +150,8 @@ describe("the journal", () => {
 });
 
 test("lists in which something is null are read all the same", () => {
-    expect(neighboursIn('[null,7,{"dst":"10.0.0.2","lladdr":"52:54:00:AA:00:01"}]')).toEqual(
-        [{ mac: "52:54:00:aa:00:01", address: "10.0.0.2", by: "neighbour" }]);
+    expect(neighboursIn('[null,7,{"dst":"10.0.0.3","lladdr":"52:54:00:AA:00:02"},{"dst":"10.0.0.2","dev":"br7","lladdr":"52:54:00:AA:00:01"}]')).toEqual(
+        [{ mac: "52:54:00:aa:00:01", address: "10.0.0.2", by: "neighbour", link: "br7" }]);
     expect([...activeUnitsIn('[null,7,{"unit":"a.service","active":"active"}]')]).toEqual([["a.service", "active"]]);
 });
 

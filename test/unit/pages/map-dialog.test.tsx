@@ -39,7 +39,10 @@ const snapshot: Snapshot = {
         guest("styx", "type='network'><mac address='52:54:00:00:00:01'/><source network='default'/><target dev='vnet0'/>"),
         guest("lethe", "type='bridge'><mac address='52:54:00:00:00:03'/><source bridge='br7'/><target dev='vnet1'/>"),
     ]),
-    links: read([{ index: 2, name: "eth0", mtu: 1500, up: true, carrier: true }]),
+    links: read([
+        { index: 2, name: "eth0", mtu: 1500, up: true, carrier: true },
+        { index: 3, name: "vnet0", mtu: 1500, up: true, carrier: true, master: "virbr0" },
+    ]),
     addresses: read(new Map([["eth0", [{ family: "inet" as const, address: "203.0.113.1", prefix: 24, scope: "global" }]]])),
     routes: read([route("default", "eth0", "203.0.113.254"), route("203.0.113.0/24", "eth0"), route("10.0.0.2", "charon0")]),
     files: read(new Map()),
@@ -52,7 +55,7 @@ const asked: string[] = [];
 const machine: Machine = {
     run: argv => {
         asked.push(argv.join(" "));
-        return Promise.resolve(argv[0] === "ip" ? '[{"dst":"192.168.122.8","lladdr":"52:54:00:00:00:01"}]' : "");
+        return Promise.resolve(argv[0] === "ip" ? '[{"dst":"192.168.122.8","dev":"virbr0","lladdr":"52:54:00:00:00:01"}]' : "");
     },
     stream: () => ({ write: () => undefined, close: () => undefined }),
     read: () => Promise.resolve(null),
@@ -90,7 +93,7 @@ describe("picking a guest", () => {
 
     test.each([
         ["charon · charon0 · 10.0.0.2", "10.0.0.2", "This host has a route to it over charon0."],
-        ["styx · vnet0 · 192.168.122.8", "192.168.122.8", "From this host's neighbour table: the address of 52:54:00:00:00:01."],
+        ["styx · vnet0 · 192.168.122.8", "192.168.122.8", "From this host's neighbour table: the address of 52:54:00:00:00:01. Whoever is on virbr0 could claim it: make sure that it is the guest's."],
         ["lethe · vnet1 · address not known", "", "Looking for its address…"],
     ])("%s fills its address in and says where it is from", async (label, address, origin) => {
         await pick(label);
