@@ -8,6 +8,7 @@ import { inEnglish, msg, type Message } from "../model/message.ts";
 import type { Command, Expectation, FileChange, Plan, Step } from "../model/plan.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { unhandled } from "./coalesce.ts";
+import { entryIn, journalctl } from "./history.ts";
 import { Unreadable, wordsOf } from "./reading.ts";
 import { ChangedMeanwhile, CommandError, PATIENCE, type Machine } from "./run.ts";
 import { definitionIn, VIRSH } from "./virsh.ts";
@@ -197,7 +198,7 @@ async function explained(machine: Machine, error: CommandError, unit: string): P
     if (!started.startsWith("@"))
         return error;
     await ask("journalctl", "--sync");
-    const lines = (await ask("journalctl", "--quiet", "--output=cat", "--identifier=kvm-tap", `--since=${started}`)).split("\n");
+    const lines = (await ask(...journalctl("--quiet", `--since=${started}`))).split("\n").flatMap(line => entryIn(line)?.text ?? []);
     const name = unit.replace(/^kvm-tap@(.*)\.service$/, "$1");
     const said = lines.filter(line => line.includes(name)).slice(-10).join("\n");
     return new CommandError(error.argv, error.problem, error.exitStatus, said || error.words);

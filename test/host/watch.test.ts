@@ -257,6 +257,30 @@ await eachRelease(release => {
         await seen.until("all gone", now => JSON.stringify(counted(now)) === JSON.stringify(opening), 10);
     });
 
+    test("history is what root wrote, whole; what users write under our name is none, however they write it", async () => {
+        const write = (fields: string) => `printf '${fields}' | logger --journald`;
+        const long = `<interface>${"<!-- as it was -->".repeat(600)}</interface>`;
+        await host.run(["tee", "/home/user.sh"], `
+            logger -t kvm-tap 'a lie'
+            ${write("MESSAGE=a lie\\nSYSLOG_IDENTIFIER=kvm-tap\\nKVM_TAP_EVENT=deleted\\nKVM_TAP_DEVICE=styx0\\nKVM_TAP_USER=root\\n_UID=0\\n")}
+            echo 'a lie' | systemd-cat -t kvm-tap
+            systemd-cat -t kvm-tap sudo -n /bin/echo 'a lie'
+            for i in $(seq 600); do echo "a lie $i"; done | logger -t kvm-tap`);
+        const before = given(seen.snapshot().history);
+        await host.sh(`
+            echo 'admin ALL=(root) NOPASSWD: /bin/echo' > /etc/sudoers.d/echo
+            su admin -s /bin/sh /home/user.sh; rm /etc/sudoers.d/echo
+            journalctl --sync; [ "$(journalctl -q -t kvm-tap -o cat | grep -c 'a lie')" -ge 100 ]
+            journalctl -q -t kvm-tap _UID=0 -o cat | grep -qx 'a lie'`);
+        await host.run(["logger", "--journald"], `MESSAGE=the truth\nSYSLOG_IDENTIFIER=kvm-tap\nKVM_TAP_WAS=${long}\n`);
+        await seen.until("the truth", now => valueOf(now.history)?.at(-1)?.text === "the truth", 3);
+        expect(given(seen.snapshot().history).slice(before.length)).toEqual([{ time: expect.any(Number), text: "the truth", was: long }]);
+        // Who comes later sees the same, though all the lies were told since.
+        const later = await watching(host);
+        await later.until("the truth", now => valueOf(now.history)?.at(-1)?.text === "the truth").finally(() => later.close());
+        expect(later.snapshot().history).toEqual(seen.snapshot().history);
+    });
+
     test("units, files and the table of the NAT show within a second", async () => {
         await host.run(["systemctl", "disable", "--quiet", "kvm-tap@styx0"]);
         await seen.until("disabled", now => valueOf(now.units)?.get("styx0")?.enabled === false && valueOf(now.enabled)?.size === 0, 1);

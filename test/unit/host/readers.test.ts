@@ -2,7 +2,7 @@
 // The readers against what the tools really print.
 import { entriesIn, filesIn, holdersIn, networkdIn, presenceIn, profilesIn } from "../../../src/host/files.ts";
 import { neighboursIn } from "../../../src/host/guest-addresses.ts";
-import { entryIn } from "../../../src/host/history.ts";
+import { entryIn, JOURNAL } from "../../../src/host/history.ts";
 import { addressesOf, countersIn, deviceIn, ipGrammar, isGone, linkOf, objectsIn, routeOf } from "../../../src/host/ip.ts";
 import { concernsRules, concernsTable, nftGrammar, tableIn } from "../../../src/host/nft.ts";
 import { activeUnitsIn, deviceUnits } from "../../../src/host/systemd.ts";
@@ -136,15 +136,35 @@ describe.each(releases)("%s", release => {
 });
 
 describe("the journal", () => {
+    const root = { _UID: "0", _TRANSPORT: "journal" };
+    const line = (fields: object) => JSON.stringify({ __REALTIME_TIMESTAMP: "1000", ...root, MESSAGE: "", ...fields });
+
     it.each([
-        ["bytes that are no text", "[115,116,255]", "st\ufffd"],
-        ["a field that occurs twice", '["first","last"]', "last"],
+        ["bytes that are no text", [115, 116, 255], "st\ufffd"],
+        ["a field that occurs twice", ["first", "last"], "last"],
     ])("%s", (_what, value, text) => {
-        expect(entryIn(`{"__REALTIME_TIMESTAMP":"1000","MESSAGE":${value}}`)).toEqual({ time: 1, text });
+        expect(entryIn(line({ MESSAGE: value }))).toEqual({ time: 1, text });
     });
 
-    it.each([[0, "<interface/>"], [1000, undefined]])("what an interface was is believed of root only: _UID %i", (uid, was) =>
-        expect(entryIn(`{"__REALTIME_TIMESTAMP":"1000","MESSAGE":"","KVM_TAP_WAS":"<interface/>","_UID":"${uid}"}`)?.was).toBe(was));
+    const fields = { MESSAGE: "styx0 deleted", KVM_TAP_DEVICE: "styx0", KVM_TAP_EVENT: "deleted", KVM_TAP_USER: "admin", KVM_TAP_WAS: "<interface/>" };
+    it.each([
+        ["root, in journald's own way", {}, true],
+        ["a device's unit, by its output", { _TRANSPORT: "stdout", _SYSTEMD_UNIT: "kvm-tap@styx0.service" }, true],
+        ["a user (logger -t kvm-tap)", { _UID: "1000", _TRANSPORT: "syslog" }, false],
+        ["a user, with all fields (logger --journald)", { _UID: "1000" }, false],
+        ["a service that does not run as root", { _UID: "986", _SYSTEMD_UNIT: "kvm-tap@styx0.service" }, false],
+        ["a program that a user may run as root, by its output", { _TRANSPORT: "stdout", _SYSTEMD_UNIT: "session-c1.scope" }, false],
+        ["a program that a user may run as root, under another name", { _TRANSPORT: "syslog", _SYSTEMD_UNIT: "session-c1.scope" }, false],
+        ["nobody knows who", { _UID: undefined }, false],
+        ["two at once", { _UID: ["1000", "0"] }, false],
+    ])("history is what root writes: %s", (_who, who, counts) => {
+        expect(entryIn(line({ ...fields, ...who }))).toEqual(counts
+            ? { time: 1, text: "styx0 deleted", device: "styx0", event: "deleted", user: "admin", was: "<interface/>" } : undefined);
+    });
+
+    it("root's entries are asked for, so that those of users are not counted either, and long fields whole", () => {
+        expect(JOURNAL).toEqual(expect.arrayContaining(["_UID=0", "--all"]));
+    });
 
     it.each(["", "-- No entries --", "{}", "null", "7", "[null]", "Hint: You are currently not seeing messages from other users and the system."])("no entry: %s", line => expect(entryIn(line)).toBeUndefined());
 });
