@@ -1,30 +1,98 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Text files in one process: ours, and those of others that make devices at boot. And the dates of what decides by its presence:
+// Text files in one command: ours, and what others' say of devices at boot. And the dates of what decides by its presence:
 // enabled units and libvirt's hooks.
+import { NAT_FILE } from "../model/nat-file.ts";
 import type { HookState, HostFile, Profile } from "../model/snapshot.ts";
 import type { Holder } from "../model/tap.ts";
 import type { Machine } from "./run.ts";
 
-/** Directories and files whose text is read whole. NetworkManager's profiles are not among them: they hold passwords. */
+/** Directories and files whose text is read. NetworkManager's profiles are not among them: of those even fewer lines are asked for. */
 export const TEXT_PLACES = [
     "/etc/kvm-tap", "/etc/sysctl.d", "/etc/network/interfaces", "/etc/network/interfaces.d",
     "/etc/systemd/network", "/run/systemd/network",
 ] as const;
 
-/** The output of `grep -aHZz ''`: path, NUL, content, NUL. An empty file does not show. */
+/** The page writes these (awk, a pattern), so it needs them byte for byte. */
+const OURS = "^/etc/(kvm-tap/|sysctl[.]d/60-kvm-tap[^/]*$|systemd/network/00-kvm-tap-[^/]*[.]network$)";
+
+/**
+ * Files of others hold private keys and passwords, too: only what the page asks of them leaves the host. That is the name and kind of a
+ * device of systemd-networkd; settings of the network; of interfaces(5) which interfaces and files there are, and of commands those that
+ * make a device, without what stands before, after and in variables. A record is a file: no text has the character 1.
+ */
+const PROGRAM = `
+function keep(path, text) { printf "%s%c%s%c", path, 0, text, 0 }
+function stanza(path, text,   parts, count, part, made) {
+    sub(/^[ \\t]+/, "", text)
+    if (text ~ /^(auto|source|source-directory|(allow|no)-[^ \\t]*)[ \\t]/)
+        keep(path, text "\\n")
+    else if (split(text, parts, /[ \\t]+/) && parts[1] ~ /^(iface|mapping)$/)
+        keep(path, parts[1] " " parts[2] "\\n")
+    if (text !~ /^((pre-|post-)?(up|down)|tunctl[_-]user)[ \\t]/)
+        return
+    count = split(text, parts, /[;&|]/)
+    for (part = 1; part <= count; part++)
+        if (parts[part] ~ /(tuntap|tunta|tunt|tap)[ \\t]+(add|ad|a)|tunctl|--mktun|for[ \\t].*[ \\t]in[ \\t]/)
+            made = made (made == "" ? "" : ";") parts[part]
+    gsub(/(^|[ \\t])[A-Za-z_][A-Za-z_0-9]*=[^ \\t]*/, " ", made)
+    if (made != "")
+        keep(path, made "\\n")
+}
+function asked(path, text,   lines, count, number, line, before) {
+    count = split(text, lines, "\\n")
+    for (number = 1; number <= count; number++) {
+        line = lines[number]
+        if (path ~ /[.]netdev$/) {
+            if (tolower(line) ~ /^[ \\t]*(name|kind)[ \\t]*=/)
+                keep(path, line "\\n")
+        } else if (path ~ "^/etc/sysctl") {
+            if ((line ~ /^[ \\t]*-?[ \\t]*net[.]/ || line ~ "^[ \\t]*-?[ \\t]*net/") && line !~ /secret|key/)
+                keep(path, line "\\n")
+        } else if (line ~ /\\\\$/ && !(before == "" && line ~ /^[ \\t]*#/)) {
+            before = before substr(line, 1, length(line) - 1)
+        } else {
+            if (before != "" || line !~ /^[ \\t]*#/)
+                stanza(path, before line)
+            before = ""
+        }
+    }
+}
+BEGIN {
+    RS = "\\001"
+    for (number = 1; number < ARGC; number++) {
+        path = ARGV[number]
+        while ((getline text < path) > 0)
+            if (path ~ "${OURS}") keep(path, text); else asked(path, text)
+        close(path)
+    }
+}
+`;
+
+/** One process whatever their number. Of ours there may be a thousand, which a shell would take its time to look at one by one. */
+const READ = ["sh", "-c", `
+    for file in /etc/network/interfaces /etc/network/interfaces.d/* /etc/systemd/network/*.netdev /run/systemd/network/*.netdev /etc/sysctl.d/*.conf
+    do
+        case $file in
+        /etc/sysctl.d/60-kvm-tap*) ;;
+        *) if [ -f "$file" ]; then set -- "$@" "$file"; fi ;;
+        esac
+    done
+    exec awk "$0" "$@" ${NAT_FILE} /etc/kvm-tap/*.tap /etc/sysctl.d/60-kvm-tap*.conf /etc/systemd/network/00-kvm-tap-*.network`,
+PROGRAM] as const;
+
+/** The output of the command above: path, NUL, content or a part of it, NUL, and so on. An empty file does not show. */
 export function filesIn(output: string): Map<string, HostFile> {
     const parts = output.split("\0");
     const files = new Map<string, HostFile>();
     for (let index = 0; index + 1 < parts.length; index += 2) {
         const path = parts[index] ?? "", content = parts[index + 1] ?? "";
-        files.set(path, { path, content });
+        files.set(path, { path, content: (files.get(path)?.content ?? "") + content });
     }
     return files;
 }
 
-/** -z makes a file one line, so that its text arrives byte for byte, with or without a newline at its end. */
 export async function readFiles(machine: Machine): Promise<Map<string, HostFile>> {
-    return filesIn(await machine.run(["grep", "-arsHZz", "", ...TEXT_PLACES], { accept: [1, 2] }));
+    return filesIn(await machine.run(READ));
 }
 
 /** What `find` tells of one path; times in milliseconds since 1970. */

@@ -21,7 +21,8 @@ const PRESENCE_PLACES = [
 const LOOKS = [150, 300, 600, 1200, 2400, 5000, 10_000, 20_000] as const;
 const BETWEEN = /ing$/;
 
-const FILES = { missing: msg("grep is not installed."), failed: msg("The files in /etc/kvm-tap cannot be read.") };
+const FILES = { missing: msg("sh is not installed."), failed: msg("The files in /etc/kvm-tap cannot be read.") };
+const PRESENCE = { ...FILES, missing: msg("find is not installed.") };
 const UNITS = { missing: msg("systemctl is not installed."), failed: msg("The state of the units kvm-tap@… cannot be read.") };
 
 export class FileWatch {
@@ -77,7 +78,7 @@ export class FileWatch {
     async #readFiles() {
         try {
             const files = await readFiles(this.machine);
-            // grep shows no empty files, and of this one that means that what was mapped is lost.
+            // No empty files show, and of this one that means that what was mapped is lost.
             if (!files.has(NAT_FILE) && await this.machine.read(NAT_FILE) === "")
                 files.set(NAT_FILE, { path: NAT_FILE, content: "" });
             this.update({ files: read(files) });
@@ -113,7 +114,7 @@ export class FileWatch {
             this.update({ enabled: read(enabled), hook: read(hook), profiles: read(profiles), networkd: read(networkd) });
             this.#tellUnits();
         } catch (error) {
-            const reading = failed(error, FILES);
+            const reading = failed(error, PRESENCE);
             this.update({ enabled: reading, hook: reading, profiles: reading, networkd: reading });
         }
     }

@@ -89,8 +89,9 @@ export interface Snapshot {
     /** Names of our units that are enabled. */
     enabled: Reading<ReadonlySet<string>>;
     /**
-     * By path: all in `/etc/kvm-tap` (`NAME.tap`, `nat.nft`), `/etc/sysctl.d`, `/etc/network/interfaces` and `interfaces.d`,
-     * `/etc/systemd/network` and `/run/systemd/network`. Empty files do not show.
+     * By path: `NAME.tap` and `nat.nft` in `/etc/kvm-tap` and what else the page writes, whole. Of `/etc/sysctl.d`,
+     * `/etc/network/interfaces` and `interfaces.d`, `/etc/systemd/network` and `/run/systemd/network` what the page asks of them: private
+     * keys of others stay on the host. Empty files do not show.
      */
     files: Reading<ReadonlyMap<string, HostFile>>;
     /** Table `inet kvm_tap` as `nft -j list table` prints it; null when there is none. */

@@ -238,6 +238,11 @@ describe("files", () => {
         expect(filesIn("").size).toBe(0);
     });
 
+    it("of others come in parts, which are put together", () => {
+        const parts = filesIn("/etc/sysctl.d/a.conf\0net.a = 1\n\0/etc/sysctl.d/b.conf\0net.b = 1\n\0/etc/sysctl.d/a.conf\0net.c = 1\n\0");
+        expect(parts.get("/etc/sysctl.d/a.conf")?.content).toBe("net.a = 1\nnet.c = 1\n");
+    });
+
     it("tell which units are enabled, and what NetworkManager's profiles name", () => {
         const output = [
             "777 1700000000.5 1700000001.25 /etc/systemd/system/multi-user.target.wants/kvm-tap@a.b-c.service",
