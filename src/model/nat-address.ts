@@ -94,3 +94,10 @@ export function comparePrefixes(a: Prefix, b: Prefix): number {
     const [one, other] = [toNumber(a.address), toNumber(b.address)];
     return one < other ? -1 : one > other ? 1 : a.length - b.length;
 }
+
+const PRIVATE_RANGES: readonly string[] = ["private", "carrierGradeNat", "linkLocal", "uniqueLocal"];
+
+/** Whether it means nothing outside of the host's own networks (RFC 1918, 6598, 3927, 4193): pkg/host/kvm_tap/guard.py has the same. */
+export function isPrivate(address: string): boolean {
+    return ipaddr.isValid(address) && PRIVATE_RANGES.includes(ipaddr.parse(address).range());
+}

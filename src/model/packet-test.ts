@@ -3,10 +3,12 @@
 import type { Ruleset } from "./firewall.ts";
 import type { Message } from "./message.ts";
 import { msg } from "./message.ts";
+import { isPrivate } from "./nat-address.ts";
 import { cureOf, programOf } from "./nat-foreign.ts";
 import { TABLE } from "./nat-frame.ts";
 import type { TracedPacket, TraceStep } from "./packet-trace.ts";
 import { droppedBy, tracedPackets } from "./packet-trace.ts";
+import { HOLD_DEVICE } from "./tap.ts";
 
 /** What the packets are held against. */
 export interface TestedMapping {
@@ -45,6 +47,9 @@ interface Connection {
     back: TracedPacket[];
 }
 
+/** What somebody says of a packet: a message of ICMP, which has no ports. */
+const MESSAGE = /^(destination-unreachable|time-exceeded|parameter-problem|packet-too-big)$/;
+
 function connections(packets: readonly TracedPacket[], tested: TestedMapping): Connection[] {
     const found = new Map<string, Connection>();
     for (const packet of packets) {
@@ -52,6 +57,12 @@ function connections(packets: readonly TracedPacket[], tested: TestedMapping): C
         if (!inward && packet.source !== tested.guest)
             continue;
         const [peer, port] = inward ? [packet.source, packet.from] : [packet.destination, packet.to];
+        const about = MESSAGE.test(packet.what)
+            ? [...found.values()].reverse().find(({ key, began }) => began !== (inward ? "in" : "out") && key.startsWith(`${peer} `)) : undefined;
+        if (about) {
+            about.back.push(packet);
+            continue;
+        }
         const key = `${peer} ${packet.protocol} ${port}`;
         const connection = found.get(key) ?? { key, began: inward ? "in" : "out", there: [], back: [] };
         (connection.began === (inward ? "in" : "out") ? connection.there : connection.back).push(packet);
@@ -94,6 +105,8 @@ function ownCure(chain: string): Message | undefined {
     case "prerouting":
     case "guard": return msg("The host holds this address, and no enabled mapping sends it on. Enable the mapping.");
     case "spoofed": return msg("Anti-spoofing: the guest sends from an address that is not routed to its device.");
+    case "reached":
+    case "private": return msg("Nothing translated the packet, and guests are reached from outside by their public addresses alone.");
     case "untranslated": return msg("The packet would have left with a private source address.");
     default: return undefined;
     }
@@ -126,6 +139,25 @@ function ended(packet: TracedPacket, tested: TestedMapping, towards: "guest" | "
     return step ? dropped(step, tested, towards) : lost(packet, tested);
 }
 
+const untranslated = msg("Load and enable the mapping. Where it is, a rule of others keeps the packet from connection tracking (notrack).");
+
+/** What the guard at the uplink drops, behind all rules of nftables (tc-bpf(8), pkg/host/kvm_tap/guard.py): no trace shows it. */
+function guarded(packet: TracedPacket, tested: TestedMapping): Outcome | undefined {
+    if (packet.out !== tested.uplink || packet.leavesAs !== tested.guest || !isPrivate(packet.leavesAs))
+        return undefined;
+    return {
+        severity: "danger", cure: untranslated,
+        says: msg("Dropped at $0 by the guard of KVM TAP: nothing translated the private source address $1.", packet.out, packet.leavesAs),
+    };
+}
+
+/** What was addressed to the public address and translated by nothing goes to a device that swallows it. */
+function held(packet: TracedPacket, tested: TestedMapping): Outcome | undefined {
+    return packet.out === HOLD_DEVICE
+        ? { severity: "danger", says: msg("Dropped by this host, which holds $0: nothing translated the packet.", tested.public), cure: untranslated }
+        : undefined;
+}
+
 function silence(tested: TestedMapping, neighbour: string): Outcome {
     if (/FAILED|INCOMPLETE/.test(neighbour)) {
         return {
@@ -148,7 +180,7 @@ function answered(back: TracedPacket): Outcome {
 }
 
 function inResult(there: TracedPacket, back: TracedPacket | undefined, tested: TestedMapping, neighbour: string): Outcome {
-    const wrong = ended(there, tested, "guest");
+    const wrong = ended(there, tested, "guest") ?? held(there, tested);
     if (wrong)
         return wrong;
     if (there.out === tested.uplink) {
@@ -156,18 +188,18 @@ function inResult(there: TracedPacket, back: TracedPacket | undefined, tested: T
     }
     if (!back)
         return silence(tested, neighbour);
-    return ended(back, tested, "outside") ?? answered(back);
+    return ended(back, tested, "outside") ?? guarded(back, tested) ?? answered(back);
 }
 
 function outResult(there: TracedPacket, back: TracedPacket | undefined, tested: TestedMapping): Outcome {
-    const wrong = ended(there, tested, "outside");
+    const wrong = ended(there, tested, "outside") ?? guarded(there, tested);
     if (wrong)
         return wrong;
     if (there.leavesAs !== tested.public)
         return { severity: "warning", says: msg("What the guest sends leaves by $0 with the address $1.", there.out, there.leavesAs) };
     if (!back)
         return { severity: "info", says: msg("What the guest sends leaves by $0 as $1; no answer was seen.", there.out, there.leavesAs) };
-    return ended(back, tested, "guest") ?? { severity: "success", says: msg("It works: the guest reaches $0 as $1, and the answers come in.", there.destination, there.leavesAs) };
+    return ended(back, tested, "guest") ?? held(back, tested) ?? { severity: "success", says: msg("It works: the guest reaches $0 as $1, and the answers come in.", there.destination, there.leavesAs) };
 }
 
 /** Rules that decided or changed something. */

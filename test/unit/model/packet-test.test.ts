@@ -17,6 +17,11 @@ const answer = (id: string, flags: string) => `trace id ${id} inet kvm_tap_trace
 const left = (id: string, source = "203.0.113.10") => `trace id ${id} inet kvm_tap_trace last packet: iif "charon0" oif "eth0" `
     + `ip saddr ${source} ip daddr 192.0.2.80 ip protocol tcp tcp sport 80 tcp dport 40000 tcp flags == 0x12 tcp window 65160 `;
 
+const message = (id: string) => `trace id ${id} inet kvm_tap_trace first packet: iif "charon0" ip saddr 10.0.0.2 ip daddr 192.0.2.80 `
+    + "ip protocol icmp ip length 88 icmp type destination-unreachable icmp code host-prohibited icmp id 0 icmp sequence 0 ";
+const messageLeft = (id: string) => `trace id ${id} inet kvm_tap_trace last packet: iif "charon0" oif "eth0" ip saddr 203.0.113.10 `
+    + "ip daddr 192.0.2.80 ip protocol icmp icmp type destination-unreachable ";
+
 /** Results of all stories, the latest first. */
 function results(lines: readonly string[], tested: TestedMapping = mapping): string[] {
     return stories(lines, tested).map(({ result }) => `${result.severity}: ${inEnglish(result.says)}`);
@@ -48,6 +53,16 @@ test.each<[string, readonly string[], readonly string[]]>([
         ["danger: Dropped on the way out, by inet house way: ip saddr 10.0.0.2 drop"]],
     ["what the guest sends by itself, with a wrong address", [answer("b1", "== syn"), left("b1", "203.0.113.1")],
         ["warning: What the guest sends leaves by eth0 with the address 203.0.113.1."]],
+    ["an answer that nothing translated", [syn("a1", 40000), delivered("a1"), answer("b1", "== 0x12"), left("b1", "10.0.0.2")],
+        ["danger: Dropped at eth0 by the guard of KVM TAP: nothing translated the private source address 10.0.0.2."]],
+    ["what the guest sends by itself, translated by nothing", [answer("b1", "== syn"), left("b1", "10.0.0.2")],
+        ["danger: Dropped at eth0 by the guard of KVM TAP: nothing translated the private source address 10.0.0.2."]],
+    ["held, since nothing translated it", [syn("a1", 40000), delivered("a1", "kvm-tap-hold")],
+        ["danger: Dropped by this host, which holds 203.0.113.10: nothing translated the packet."]],
+    ["refused by a message, which has no ports", [syn("a1", 40000), delivered("a1"), message("b1"), messageLeft("b1")],
+        ["warning: The guest refuses it (destination-unreachable). The way there and back works."]],
+    ["a message of the guest's about nothing that was seen", [message("b1"), messageLeft("b1")],
+        ["info: What the guest sends leaves by eth0 as 203.0.113.10; no answer was seen."]],
     ["two connections, the latest first", [syn("a1", 40000), "trace id a1 ip filter FORWARD policy drop", syn("a2", 40001), delivered("a2")],
         ["warning: The packet was handed to the guest, which did not answer.",
             "danger: Dropped on the way to the guest, by ip filter FORWARD: policy drop"]],
@@ -67,4 +82,9 @@ test("a rule of iptables-legacy is not in the trace: that is said", () => {
     };
     expect(stories([syn("a1", 40000), dnat("a1")], legacy).map(({ result }) => result.cure && inEnglish(result.cure)))
         .toEqual([expect.stringContaining("iptables-legacy-save")]);
+});
+
+test.each(["reached", "private", "untranslated", "spoofed", "limits", "prerouting"])("a drop in our own chain %s is explained in a sentence", chain => {
+    const [story] = stories([syn("a1", 40000), `trace id a1 inet kvm_tap ${chain} rule counter packets 1 bytes 60 drop (verdict drop)`], mapping);
+    expect(story?.result.cure && inEnglish(story.result.cure)).toMatch(/^[A-Z].+\.$/);
 });
