@@ -11,7 +11,7 @@ import { stories, type Story } from "../../src/model/packet-test.ts";
 import { startHost, until, type TestHost } from "../lab/host.ts";
 import { eachRelease } from "../lab/releases.ts";
 import { everything, hostFiles } from "./host-files.ts";
-import { Page, ask, emulate, endPrograms, internetPlace, runIn, serve, type Place } from "./nat-lab.ts";
+import { Page, ask, emulate, endPrograms, internetPlace, runIn, serve, sessions, type Place } from "./nat-lab.ts";
 
 const PORT = 7000;
 const GATEWAY = "203.0.113.254";
@@ -36,6 +36,9 @@ await eachRelease(release => {
         await host.internet.run(["nft", "-f", "-"], `table inet watch { chain every { type filter hook prerouting priority -300; policy accept;
             ip saddr 203.0.113.10 counter
             ip daddr 10.0.0.2 counter
+            ip saddr 10.0.0.2 counter
+            icmp type destination-unreachable counter
+            icmpv6 type destination-unreachable counter
             ip6 saddr 2001:db8:0:1::10 counter\n}\n}`);
         await page.change(snapshot => planMapAddress(snapshot, { public: "203.0.113.10", guest: "10.0.0.2" }));
     });
@@ -45,7 +48,7 @@ await eachRelease(release => {
         await host.stop();
     });
 
-    const leaked = async () => (await runIn(internet, ["nft", "list", "table", "inet", "watch"])).match(/packets [1-9]/g) ?? [];
+    const leaked = async () => (await runIn(internet, ["nft", "list", "table", "inet", "watch"])).match(/^.* packets [1-9].*$/gm) ?? [];
 
     /** What a test makes on the host. */
     const left = () => host.sh(`nft list tables | grep trace || :; ip -br link | grep probe || :; ip netns | grep kvm-tap || :
@@ -59,8 +62,8 @@ await eachRelease(release => {
         return stories(lines, { public: test.public, guest: test.guest, device: "charon0", uplink: "eth0", firewalls });
     }
 
-    /** Runs a test to its end: what it says, and that nothing is left. */
-    async function outcome(wish: Partial<PacketTest> = {}): Promise<string> {
+    /** Runs a test to its end: what it says of each connection. */
+    async function runTest(wish: Partial<PacketTest>): Promise<string[]> {
         const test = { ...mapped, ...wish };
         const lines: string[] = [];
         await new Promise<void>((resolve, reject) => {
@@ -69,9 +72,15 @@ await eachRelease(release => {
                 end: error => { if (error) reject(error); else resolve(); },
             });
         });
-        await until("everything of the test to be gone", async () => await left() === "" && await tracked() === "");
-        const [story] = await told(lines, test);
-        return story ? `${story.result.severity}: ${inEnglish(story.result.says)}` : "nothing seen";
+        await until("everything of the test to be gone", async () => await left() === "");
+        return (await told(lines, test)).map(story => `${story.result.severity}: ${inEnglish(story.result.says)}`);
+    }
+
+    /** The same, and that the kernel knows none of its connections any more. */
+    async function outcome(wish: Partial<PacketTest> = {}): Promise<string> {
+        const [said] = await runTest(wish);
+        await until("every connection to be gone", async () => await tracked() === "");
+        return said ?? "nothing seen";
     }
 
     /** With other rules for a while. */
@@ -122,7 +131,7 @@ await eachRelease(release => {
     test("iptables-legacy, which no trace shows, and forwarding that is off: by no rule, and why that may be", async () => {
         expect(await beside("iptables-legacy -P FORWARD DROP", "iptables-legacy -P FORWARD ACCEPT"))
             .toMatch(/^danger: The kernel dropped the packet after .*, by no rule of nftables\.$/);
-        expect(await beside("sysctl -qw net.ipv4.ip_forward=0", "sysctl -qw net.ipv4.ip_forward=1"))
+        expect(await beside("sysctl -qw net.ipv4.conf.eth0.forwarding=0", "sysctl -qw net.ipv4.conf.eth0.forwarding=1"))
             .toMatch(/^danger: The kernel dropped the packet after .*, by no rule of nftables\.$/);
     }, 30_000);
 
@@ -135,7 +144,7 @@ await eachRelease(release => {
         await page.change(snapshot => planMapAddress(snapshot, { public: "203.0.113.13", guest: "10.0.0.4" }));
         await page.change(snapshot => planEnableMappings(snapshot, ["203.0.113.13"], false));
         expect(await outcome({ public: "203.0.113.13", guest: "10.0.0.4" }))
-            .toBe("danger: Dropped on the way to the guest by KVM TAP: inet kvm_tap prerouting: ip daddr @owned4 drop");
+            .toBe("danger: Dropped on the way to the guest by KVM TAP: inet kvm_tap prerouting: ip daddr @owned4 fib daddr type != local drop");
     }, 30_000);
 
     test("a guest address without a route: the packet, which would have left again, does not", async () => {
@@ -163,6 +172,65 @@ await eachRelease(release => {
         expect(await leaked()).toEqual([]);
     }, 30_000);
 
+    test.each([
+        ["iptables' way of refusing", "iptables-nft -I FORWARD -d 10.0.0.2 -j REJECT", "iptables-nft -F; iptables-nft -X"],
+        ["the kernel's own, before it knows the connection", "ip route replace unreachable 10.0.0.2/32; ip route del 10.0.0.2/32 dev charon0 || :",
+            "ip route del unreachable 10.0.0.2/32; ip route replace 10.0.0.2/32 dev charon0"],
+        ["the guest's", "ip netns exec charon nft 'table inet no { chain in { type filter hook input priority 0; reject with icmpx admin-prohibited; }; }'",
+            "ip netns exec charon nft delete table inet no"],
+    ])("messages about the packet reach nobody outside: %s", async (_whose, set, clear) => {
+        for (const kind of [{}, { kind: "tcp", port: String(PORT) }] as const)
+            expect(await beside(set, clear, kind)).toMatch(/^(danger|warning): /);
+        expect(await leaked()).toEqual([]);
+    }, 60_000);
+
+    test("nothing that the packet's sender says by itself comes in by the uplink", async () => {
+        await host.run(["nft", "-f", "-"], `table inet noise { chain in { type filter hook prerouting priority -300; policy accept;
+            iifname "eth0" icmpv6 type { nd-router-solicit, mld-listener-report, mld2-listener-report } counter\n}\n}`);
+        await outcome({ public: "2001:db8:0:1::10", guest: "fd00::2", from: "2001:db8:77::7" });
+        expect(await host.sh("nft list table inet noise; nft delete table inet noise")).toContain("packets 0");
+    }, 30_000);
+
+    test("without the table: what comes in is held, and what goes out is kept at the uplink by the guard, which no trace shows", async () => {
+        const [there, back] = ["systemctl stop kvm-tap-nat-watch; nft delete table inet kvm_tap", "systemctl restart kvm-tap-nat; systemctl start kvm-tap-nat-watch"];
+        expect(await beside(there, back)).toBe("danger: Dropped by this host, which holds 203.0.113.10: nothing translated the packet.");
+        const wish: PacketTest = { ...mapped, kind: "wait", from: "" };
+        const lines: string[] = [];
+        await host.sh(there);
+        const waiting = startPacketTest(host.machine, wish, { lines: more => lines.push(...more), end: () => undefined });
+        await until("what the guest sends", async () => {
+            await ask(charon, "udp", GATEWAY, PORT);
+            const [story] = await told(lines, wish);
+            return story && inEnglish(story.result.says) === "Dropped at eth0 by the guard of KVM TAP: nothing translated the private source address 10.0.0.2.";
+        }).finally(() => { waiting.close(); });
+        await host.sh(back);
+        expect(await runIn(internet, ["nft", "list", "table", "inet", "watch"])).not.toMatch(/saddr 10\.0\.0\.2 counter packets [1-9]/);
+    }, 60_000);
+
+    test("real connections of the same two go on as if there were no test, in either direction, and the host still knows them", async () => {
+        const from = { 4: GATEWAY, 6: likelySender(await page.read(), "eth0", 6) };
+        for (const [family, outside, guest] of [[4, "203.0.113.10", "10.0.0.2"], [6, "2001:db8:0:1::10", "fd00::2"]] as const) {
+            const test: Partial<PacketTest> = { public: outside, guest, from: from[family] };
+            const inward = await sessions(internet, outside, PORT, 5, 10), outward = await sessions(charon, from[family], PORT, 5, 10);
+            const pings = runIn(internet, ["busybox", "ping", "-q", "-c", "8", "-w", "12", outside]);
+            const known = async () => (await host.sh(`conntrack -L -f ipv${family} -p tcp 2>/dev/null`)).match(/sport=\d+ dport=7000 /g)?.sort();
+            const before = await known();
+            const [ping, tcp] = [await runTest(test), await runTest({ ...test, kind: "tcp", port: String(PORT) })];
+            expect([ping, tcp]).toEqual([ping, tcp].map(() => [`success: It works: the guest answered, and its answer leaves as ${outside}.`]));
+            const waiting = startPacketTest(host.machine, { ...mapped, ...test, kind: "wait" }, { lines: () => undefined, end: () => undefined });
+            await until("the test to wait", async () => (await left()).includes("kvm_tap_trace"));
+            waiting.close();
+            await until("everything of the test to be gone", async () => await left() === "");
+            expect(await known()).toEqual(before);
+            const silence = { broken: 0, longest: expect.any(Number) };
+            const ends = [await inward.end(), await outward.end()];
+            expect(ends).toEqual([silence, silence]);
+            expect(Math.max(...ends.map(({ longest }) => longest))).toBeLessThan(900);
+            expect(await pings).toMatch(/ 8 packets received/);
+            await host.sh(`conntrack -D -f ipv${family} -p tcp --dport ${PORT} >/dev/null 2>&1 || :; conntrack -D -f ipv${family} -s ${from[family]} >/dev/null 2>&1 || :`);
+        }
+    }, 90_000);
+
     test("waiting: a real packet from outside is told; a second test is refused; ended by the page it is gone at once", async () => {
         const wish: PacketTest = { ...mapped, kind: "wait", from: "" };
         const lines: string[] = [];
@@ -186,7 +254,7 @@ await eachRelease(release => {
         await host.sh("pkill -KILL -f '^systemd-run.*kvm-tap-trace'");
         expect(await host.sh("systemctl show -p RuntimeMaxUSec --value kvm-tap-trace.service")).toBe("1min 10s\n");
         expect(await left()).toContain("kvm_tap_trace");
-        await host.sh("systemctl kill --signal=KILL kvm-tap-trace.service");
+        await host.sh("systemctl kill --kill-who=main --signal=KILL kvm-tap-trace.service");
         await until("everything of the test to be gone", async () => await left() === "");
     }, 30_000);
 });
