@@ -15,6 +15,7 @@ import { TapsPage } from "./pages/taps/index.tsx";
 import { AccessContext } from "./ui/access.tsx";
 import { ErrorBoundary } from "./ui/error-boundary.tsx";
 import { hrefTo, useLocation } from "./ui/location.ts";
+import { LookContext } from "./ui/look.ts";
 import { AccessNotice, StreamNotices, UnreadNotices } from "./ui/notices.tsx";
 import { SnapshotContext } from "./ui/snapshot-context.ts";
 import { RetryContext } from "./ui/states.tsx";
@@ -71,13 +72,16 @@ export interface PageProps {
     snapshot: Snapshot;
     execute: Execute;
     show(shown: Shown): void;
+    /** Reads what forms depend on and nobody announces. */
+    look?(): void;
     retry(): void;
     machine?: Machine;
 }
 
+const nothing = () => undefined;
 const accessOf = { admin: "granted", limited: "missing", unknown: "unknown" } as const;
 
-export function Page({ snapshot, execute, show, retry, machine = host }: PageProps) {
+export function Page({ snapshot, execute, show, look = nothing, retry, machine = host }: PageProps) {
     const { path } = useLocation();
     const [all] = useState(tabs);
     const current = all.find(tab => tab.place === (path[0] ?? "guests")) ?? all[0];
@@ -90,7 +94,7 @@ export function Page({ snapshot, execute, show, retry, machine = host }: PagePro
     return (
         <AccessContext value={accessOf[snapshot.access]}>
             <SnapshotContext value={snapshot}>
-                <RetryContext value={retry}><Toasts>
+                <RetryContext value={retry}><LookContext value={look}><Toasts>
                     <Header all={all} current={current} libvirt={snapshot.libvirt} />
                     <ArmedChanges machine={machine} execute={execute}>{notice => (
                         <main className="kt-main" tabIndex={-1}>
@@ -102,7 +106,7 @@ export function Page({ snapshot, execute, show, retry, machine = host }: PagePro
                             <ErrorBoundary key={current?.place}>{current?.content}</ErrorBoundary>
                         </main>
                     )}</ArmedChanges>
-                </Toasts></RetryContext>
+                </Toasts></LookContext></RetryContext>
             </SnapshotContext>
         </AccessContext>
     );
@@ -123,12 +127,13 @@ export function openHost() {
             return () => { listeners.delete(changed); };
         },
         show: (shown: Shown) => watch.show(shown),
+        look: () => void watch.look(),
         retry: () => watch.retry(),
         execute: executor(host, watch, async () => (await cockpit.user()).name),
     };
 }
 
-export function App({ host: { subscribe, snapshot: current, execute, show, retry } }: { host: ReturnType<typeof openHost> }) {
+export function App({ host: { subscribe, snapshot: current, execute, show, look, retry } }: { host: ReturnType<typeof openHost> }) {
     const snapshot = useSyncExternalStore(subscribe, current);
-    return <Page snapshot={snapshot} execute={execute} show={show} retry={retry} />;
+    return <Page snapshot={snapshot} execute={execute} show={show} look={look} retry={retry} />;
 }

@@ -9,7 +9,8 @@ import { deviceOfNetworkdPath, networkdPath } from "../model/networkd-file.ts";
 import { deviceOfPath, tapFilePath, writeTapFile } from "../model/tap-file.ts";
 import { guestsNaming, guestsRunningOn } from "../model/validate.ts";
 import {
-    command, contentOf, deviceProblems, fileSteps, isEnabled, letGoSteps, planned, runningSettings, systemctl, tapOf, unitOf,
+    command, contentOf, deviceProblems, fileSteps, isEnabled, letGoSteps, plannedWith, runningSettings, systemctl, tapOf, unitOf,
+    unreadProblems,
 } from "./tap-steps.ts";
 
 /**
@@ -18,7 +19,8 @@ import {
  */
 export function planDeleteTap(snapshot: Snapshot, name: string, along = false): Planned {
     const written = contentOf(snapshot, tapFilePath(name)) !== null || isEnabled(snapshot, name);
-    return planned([
+    const running = runningSettings(snapshot, name);
+    return plannedWith(snapshot, running ? { had: [running], interrupts: [{ device: name }] } : {}, [
         ...deviceProblems(snapshot, name), usedBy(snapshot, name),
         written || tapOf(snapshot, name) ? undefined : { says: msg("There is no TAP device $0.", name) },
     ], () => ({
@@ -135,7 +137,8 @@ function guestsByDevice(snapshot: Snapshot): Map<string, string[]> {
 
 /** Kernel settings alone, or what keeps systemd-networkd off. */
 export function leftoverPlan(snapshot: Snapshot, device: string): Planned | undefined {
-    if (tapOf(snapshot, device) || contentOf(snapshot, tapFilePath(device)) !== null || isEnabled(snapshot, device))
+    const unread = unreadProblems(snapshot).length > 0;
+    if (unread || tapOf(snapshot, device) || contentOf(snapshot, tapFilePath(device)) !== null || isEnabled(snapshot, device))
         return undefined;
     const path = sysctlFilePath(device);
     const steps = [...fileSteps(snapshot, msg("Remove $0", path), path, null), ...letGoSteps(snapshot, device)];

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Changing TAP devices that are there: their file and the running device together, without dropping a guest.
+import type { Interruption } from "../model/host-reach.ts";
 import { msg, type Message } from "../model/message.ts";
 import type { Plan, Planned, Problem, Step } from "../model/plan.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
-import { editSysctls, parseSysctls, sysctlFilePath, type Sysctls } from "../model/sysctl-file.ts";
+import { canonicalKey, defaultSysctls, editSysctls, parseSysctls, sysctlFilePath, type Sysctls } from "../model/sysctl-file.ts";
 import { editTapFile, tapFilePath, writeTapFile } from "../model/tap-file.ts";
 import { changeCommands, DEFAULTS, needsNewDevice, routeWords, takenOver, withoutDefaults, type TapSettings } from "../model/tap-settings.ts";
-import { guestsRunningOn } from "../model/validate.ts";
+import type { Touch } from "../model/touch.ts";
+import { guestsRunningOn, prefixesOf, type Giving } from "../model/validate.ts";
 import { settingsFor, wishProblems, type TapWish } from "./make-tap.ts";
 import {
     command, contentOf, deviceProblems, fileOf, fileSteps, guardedSysctls, guardSteps, ipBatch, isEnabled, keepOffSteps, networkdRuns,
-    planned, reloadNetworkd, runningSettings, runsAs, systemctl, tapOf, unitOf,
+    plannedWith, reloadNetworkd, runningSettings, runsAs, systemctl, tapOf, unitOf,
 } from "./tap-steps.ts";
 
 /** A device as the dialog for editing shows it at first: its file's words, else as it runs. Undefined: there is neither. */
@@ -26,15 +28,18 @@ export function planEditTap(snapshot: Snapshot, wish: TapWish): Planned {
     const running = runningSettings(snapshot, name);
     const after = keepingMode(settingsFor(wish), before);
     const renew = running !== undefined && needsNewDevice(running, withAccounts(after, running));
+    const now = heeding(after, before, running);
     const problems = [
         ...deviceProblems(snapshot, name), ...wishProblems(snapshot, wish, name),
         before ? undefined : { says: msg("$0 is neither there nor written down.", name) },
         renew ? inUse(snapshot, name) : undefined,
         running?.foreign?.has("create") && before && needsNewDevice(before, withAccounts(after, before)) ? madeByOthers(name) : undefined,
     ];
-    return planned(problems, () => ({
+    const interrupts = renew ? [{ device: name }]
+        : running ? [...interruptions(running, now), ...changedSysctls(snapshot, wish).some(isDeep(name)) ? [{ device: name }] : []] : [];
+    return plannedWith(snapshot, { gives: [after], had: running ? [running] : [], interrupts }, problems, () => ({
         title: msg("Change the TAP device $0", name),
-        steps: renew ? renewing(snapshot, wish, after) : changing(snapshot, wish, after, running, heeding(after, before, running)),
+        steps: renew ? renewing(snapshot, wish, after) : changing(snapshot, wish, after, running, now),
         about: { device: name },
         holds: at => (!running || runsAs(at, after)) && isEnabled(at, name) === wish.atBoot,
     }));
@@ -119,9 +124,28 @@ function inverse(running: TapSettings, after: TapSettings): string[] {
     return changeCommands({ ...changed, ...forgotten }, running);
 }
 
-function sysctlSteps(snapshot: Snapshot, { name, sysctls }: TapWish): Step[] {
+/** What a change does to packets that pass now: a device that is set down, or gets another MAC address or MTU, or loses an address. */
+function interruptions(running: TapSettings, after: TapSettings): Interruption[] {
+    const { name } = running, lines = changeCommands(running, after);
+    const whole = lines.some(line => /^(address delete|link set \S+ \S+ (address|mtu|down))\b/.test(line));
+    const losing = lines.flatMap(line => prefixesOf(/^route delete (\S+)/.exec(line)?.[1] ?? ""));
+    return whole ? [{ device: name }] : losing.length > 0 ? [{ device: name, losing }] : [];
+}
+
+/** All but those that every routed device gets may decide about packets that pass now. */
+function isDeep(name: string): (sysctl: readonly [string, string]) => boolean {
+    const usual = defaultSysctls(name, true);
+    return ([key, value]) => usual.get(canonicalKey(key)) !== value;
+}
+
+function changedSysctls(snapshot: Snapshot, { name, sysctls }: TapWish): [string, string][] {
     const before: Sysctls = parseSysctls(contentOf(snapshot, sysctlFilePath(name)) ?? "");
-    const changed = [...guardedSysctls(snapshot, name, sysctls)].filter(([key, value]) => before.get(key) !== value);
+    return [...guardedSysctls(snapshot, name, sysctls)].filter(([key, value]) => before.get(key) !== value);
+}
+
+function sysctlSteps(snapshot: Snapshot, wish: TapWish): Step[] {
+    const before: Sysctls = parseSysctls(contentOf(snapshot, sysctlFilePath(wish.name)) ?? "");
+    const changed = changedSysctls(snapshot, wish);
     const known = changed.flatMap(([key]) => before.has(key) ? [`${key}=${before.get(key)}`] : []);
     if (changed.length === 0)
         return [];
@@ -154,9 +178,15 @@ function bootSteps(snapshot: Snapshot, name: string, atBoot: boolean): Step[] {
         : { says: msg("Do not make it at the next boot"), does: disable, undo: enable }];
 }
 
+/** What the file of a device gives to it. */
+function written(snapshot: Snapshot, name: string): Giving[] {
+    const settings = fileOf(snapshot, name)?.settings;
+    return settings ? [{ ...settings, written: true }] : [];
+}
+
 /** Made at boot, or not. */
 export function planAtBoot(snapshot: Snapshot, name: string, atBoot: boolean): Planned {
-    return planned([
+    return plannedWith(snapshot, { gives: atBoot ? written(snapshot, name) : [] }, [
         ...deviceProblems(snapshot, name),
         fileOf(snapshot, name)?.makes ? undefined : { says: msg("$0 does not say how to make $1.", tapFilePath(name), name) },
     ], () => ({
@@ -178,13 +208,16 @@ export function planSettings(
 ): Planned {
     const running = runningSettings(snapshot, name);
     const file = fileOf(snapshot, name);
-    return planned([
+    const wished = running && withForgotten({ ...running, ...change(running) }, running, file?.settings);
+    const touch: Touch = running && wished
+        ? { gives: [given(running, wished)], had: [running], interrupts: interruptions(running, wished) } : {};
+    return plannedWith(snapshot, touch, [
         ...deviceProblems(snapshot, name), running ? undefined : { says: msg("$0 is not there.", name) },
     ], (): Plan => ({
         title,
         steps: [
             ...file ? tapFileSteps(snapshot, { ...file.settings, ...change(file.settings) }) : [],
-            ...running ? runningSteps(running, withForgotten({ ...running, ...change(running) }, running, file?.settings)) : [],
+            ...running && wished ? runningSteps(running, wished) : [],
             ...running && change(running).up === true && !running.up ? othersSteps(snapshot, name) : [],
         ],
         about: { device: name },
@@ -201,6 +234,15 @@ function othersSteps(snapshot: Snapshot, name: string): Step[] {
     return foreign.length === 0 || valueOf(snapshot.units)?.get(name)?.active !== "active" ? [] : [{
         says: msg("Apply what else $0 says", tapFilePath(name)), does: systemctl("reload", unitOf(name)), inert: true,
     }];
+}
+
+/** What a device gets by a change that it does not have. Set up, it gets what its file says. */
+function given(running: TapSettings, { name, addresses, routes }: TapSettings): Giving {
+    const known = new Set(running.routes.map(routeWords));
+    return {
+        name, addresses: addresses.filter(address => !running.addresses.includes(address)),
+        routes: routes.filter(route => !known.has(routeWords(route))), ...!running.up && { written: true },
+    };
 }
 
 /**
@@ -220,7 +262,7 @@ function withForgotten(wished: TapSettings, running: TapSettings, file: TapSetti
 /** A device that is written down and missing. */
 export function planBringBack(snapshot: Snapshot, name: string): Planned {
     const file = fileOf(snapshot, name);
-    return planned([
+    return plannedWith(snapshot, { gives: written(snapshot, name) }, [
         ...deviceProblems(snapshot, name),
         file?.makes ? undefined : { says: msg("$0 does not say how to make $1.", tapFilePath(name), name) },
         tapOf(snapshot, name) ? { says: msg("$0 is there already.", name) } : undefined,
@@ -239,7 +281,7 @@ export function planBringBack(snapshot: Snapshot, name: string): Planned {
 export function planAdopt(snapshot: Snapshot, name: string, description?: string): Planned {
     const running = runningSettings(snapshot, name);
     const device = tapOf(snapshot, name);
-    return planned([
+    return plannedWith(snapshot, { gives: running ? [running] : [] }, [
         ...deviceProblems(snapshot, name),
         running ? undefined : { says: msg("There is no TAP device $0.", name) },
         fileOf(snapshot, name) ? { says: msg("$0 describes it already.", tapFilePath(name)) } : undefined,
@@ -278,7 +320,7 @@ function adopting(snapshot: Snapshot, settings: TapSettings, index: number | und
 export function planTakeOver(snapshot: Snapshot, name: string): Planned {
     const running = runningSettings(snapshot, name), file = fileOf(snapshot, name);
     const after = running && file && takenOver(file.settings, running);
-    return planned([
+    return plannedWith(snapshot, { gives: after ? [after] : [] }, [
         ...deviceProblems(snapshot, name),
         after ? undefined : { says: msg("$0 is not both there and written down.", name) },
     ], () => ({
@@ -295,7 +337,9 @@ export function planApplyFile(snapshot: Snapshot, name: string): Planned {
     const said = file && { mtu: DEFAULTS.mtu, ...file.settings };
     const after = said && running && withAccounts(heeding(said, said, running), running);
     const renew = after && needsNewDevice(running, after);
-    return planned([
+    const touch: Touch = running && after
+        ? { gives: [after], had: [running], interrupts: renew ? [{ device: name }] : interruptions(running, after) } : {};
+    return plannedWith(snapshot, touch, [
         ...deviceProblems(snapshot, name),
         after ? undefined : { says: msg("$0 is not both there and written down.", name) },
         renew ? inUse(snapshot, name) : undefined,
@@ -313,7 +357,7 @@ export function planApplyFile(snapshot: Snapshot, name: string): Planned {
 export function planKeepOff(snapshot: Snapshot, name: string): Planned {
     const device = tapOf(snapshot, name);
     const steps = keepOffSteps(snapshot, [name]);
-    return planned([
+    return plannedWith(snapshot, { interrupts: [{ device: name }] }, [
         ...deviceProblems(snapshot, name), device ? undefined : { says: msg("$0 is not there.", name) },
         networkdRuns(snapshot) ? undefined : { says: msg("systemd-networkd does not run.") },
     ], () => ({

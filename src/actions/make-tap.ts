@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Making TAP devices: written down, and made by the unit that makes them at every boot. Singly, or a numbered series.
+import { reachUnread } from "../model/host-reach.ts";
 import { msg } from "../model/message.ts";
 import { macProblem } from "../model/names.ts";
 import { formatPrefix, fromNumber, parsePrefix, toNumber } from "../model/nat-address.ts";
@@ -8,8 +9,10 @@ import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { editSysctls, sysctlFilePath, type Sysctls } from "../model/sysctl-file.ts";
 import { tapFilePath, writeTapFile } from "../model/tap-file.ts";
 import { withLength, type TapRoute, type TapSettings } from "../model/tap-settings.ts";
-import { accountProblem, destinationProblem, gatewayProblem, guestAddressProblem, mtuProblem, newDeviceProblem } from "../model/validate.ts";
-import { fileSteps, guardedSysctls, isEnabled, keepOffSteps, planned, problem, runsAs, systemctl, tapOf, unitOf, unreadProblems } from "./tap-steps.ts";
+import { accountProblem, gatewayProblem, guestAddressProblem, mtuProblem, newDeviceProblem, routeProblem } from "../model/validate.ts";
+import {
+    fileSteps, guardedSysctls, isEnabled, keepOffSteps, plannedWith, problem, runsAs, systemctl, tapOf, unitOf, unreadProblems,
+} from "./tap-steps.ts";
 
 /** What a person wishes of a device, in the words of the dialog. */
 export interface TapWish {
@@ -46,6 +49,9 @@ export function settingsFor(wish: TapWish): TapSettings {
 
 /** What is wrong with a wish. `before`: the device that is edited. Fields: those of TapWish, with their index in a list. */
 export function wishProblems(snapshot: Snapshot, wish: TapWish, before?: string): Problem[] {
+    const unread = reachUnread(snapshot);
+    if (unread)
+        return [{ says: unread }];
     const link = valueOf(snapshot.links)?.find(item => item.name === wish.name);
     const ipv6 = [...wish.gateways, ...wish.guestAddresses].some(address => address.includes(":"));
     const twice = (list: readonly string[], index: number) => list.map(withLength).indexOf(withLength(list[index] ?? "")) < index
@@ -53,10 +59,10 @@ export function wishProblems(snapshot: Snapshot, wish: TapWish, before?: string)
         : undefined;
     const problems = [
         before === wish.name ? undefined : problem("name", newDeviceProblem(wish.name, snapshot)),
-        ...wish.gateways.map((text, index) => problem(`gateways.${index}`, gatewayProblem(text, snapshot) ?? twice(wish.gateways, index))),
+        ...wish.gateways.map((text, index) => problem(`gateways.${index}`, gatewayProblem(text, snapshot, wish.name) ?? twice(wish.gateways, index))),
         ...wish.guestAddresses.map((text, index) => problem(`guestAddresses.${index}`,
             guestAddressProblem(text, snapshot, wish.name) ?? twice(wish.guestAddresses, index))),
-        ...(wish.routes ?? []).map(({ destination }, index) => problem(`routes.${index}`, destinationProblem(destination))),
+        ...(wish.routes ?? []).map((route, index) => problem(`routes.${index}`, routeProblem(route, snapshot, wish.name))),
         wish.owner ? problem("owner", accountProblem(wish.owner)) : undefined,
         wish.group ? problem("group", accountProblem(wish.group)) : undefined,
         wish.mtu === undefined ? undefined : problem("mtu", mtuProblem(wish.mtu, link, ipv6)),
@@ -103,7 +109,7 @@ function made(after: Snapshot, wish: TapWish): boolean {
 
 /** A new device. */
 export function planMakeTap(snapshot: Snapshot, wish: TapWish): Planned {
-    return planned([...unreadProblems(snapshot), ...wishProblems(snapshot, wish)], () => ({
+    return plannedWith(snapshot, { gives: [settingsFor(wish)] }, [...unreadProblems(snapshot), ...wishProblems(snapshot, wish)], () => ({
         title: msg("Create the TAP device $0", wish.name),
         steps: [
             ...keepOffSteps(snapshot, [wish.name]), ...writingSteps(snapshot, wish),
@@ -145,7 +151,7 @@ export function planMakeSeries(snapshot: Snapshot, wish: TapWish, series: Series
         return { problems: [{ field: "count", says: msg("Enter how many devices to make, from $0 to $1.", "1", "256") }] };
     const wishes = seriesWishes(wish, series);
     const problems = wishes.flatMap(each => wishProblems(snapshot, each));
-    return planned([...unreadProblems(snapshot), ...problems], () => combined(
+    return plannedWith(snapshot, { gives: wishes.map(settingsFor) }, [...unreadProblems(snapshot), ...problems], () => combined(
         msg("Create $0 TAP devices", String(wishes.length)),
         [
             { title: msg("Create the devices"), steps: keepOffSteps(snapshot, wishes.map(({ name }) => name)), holds: () => true },

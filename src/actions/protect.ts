@@ -10,6 +10,7 @@ import type { Interface } from "../model/guest.ts";
 import { editXml, withAttribute } from "../model/interface-xml.ts";
 import { behaviours } from "../model/libvirt-version.ts";
 import { isSafeName } from "../model/names.ts";
+import { reachUnread } from "../model/host-reach.ts";
 import { msg } from "../model/message.ts";
 import type { Message } from "../model/message.ts";
 import type { Planned, Problem, Step } from "../model/plan.ts";
@@ -21,9 +22,10 @@ import { defaultSysctls } from "../model/sysctl-file.ts";
 import { tapFilePath, writeTapFile } from "../model/tap-file.ts";
 import { settingsOf, withLength, withoutDefaults } from "../model/tap-settings.ts";
 import type { TapSettings } from "../model/tap-settings.ts";
-import { guestAddressProblem, guestsNaming, newDeviceProblem } from "../model/validate.ts";
+import { touchNotes, touchOf, touchProblems, type Touch } from "../model/touch.ts";
+import { guestAddressProblem, guestsNaming, newDeviceProblem, type Giving } from "../model/validate.ts";
 import { isAmbiguous, update } from "./edit-interface.ts";
-import { contentOf, fileSteps, guardSteps, keepOffSteps, systemctl, unitOf, unreadProblems } from "./tap-steps.ts";
+import { contentOf, fileOf, fileSteps, guardSteps, keepOffSteps, systemctl, unitOf, unreadProblems } from "./tap-steps.ts";
 
 /** An interface of a guest's configured definition. */
 export interface ProtectTarget {
@@ -57,6 +59,7 @@ interface Part {
     aim: Aim;
     device: readonly Step[];
     definition: readonly Step[];
+    touches: Touch;
     notes: readonly Message[];
 }
 
@@ -65,9 +68,9 @@ export function planProtect(snapshot: Snapshot, wish: ProtectWish): Planned {
     const facts = hostFacts(snapshot);
     if (!facts)
         return problem(msg("Guests and devices of this host have not been read."));
-    const unread = unreadProblems(snapshot);
+    const unread = [...unreadProblems(snapshot), ...[reachUnread(snapshot)].flatMap(says => says ? [{ says }] : [])];
     if (unread.length > 0)
-        return { problems: unread };
+        return { problems: unread.slice(0, 1) };
     const refused = libvirtProblem(snapshot);
     if (refused)
         return problem(refused);
@@ -86,6 +89,7 @@ export function planProtect(snapshot: Snapshot, wish: ProtectWish): Planned {
         plan: {
             title: only ? msg("Protect $0 of $1", only.device, only.guest) : msg("Protect $0 interfaces", String(parts.length)),
             steps,
+            touches: touchOf(parts.map(part => part.touches)),
             notes: uniqueMessages([...problems.map(({ says }) => says), ...parts.flatMap(part => part.notes)]),
             ...only && { about: only },
             holds: after => parts.every(({ aim }) => isProtected(after, aim)),
@@ -126,9 +130,13 @@ function partOf(snapshot: Snapshot, links: ReadonlyMap<string, Link>, all: reado
     const device = deviceSteps(snapshot, aim);
     if ("says" in device)
         return device;
+    const { gives } = device, touches = gives ? { gives: [gives] } : {};
+    const [says] = touchProblems(snapshot, touches);
+    if (says)
+        return { says };
     return {
-        aim, device: device.steps, definition: definitionSteps(aim),
-        notes: [...device.notes, ...queueNotes(aim), ...pendingNotes(aim)],
+        aim, touches, device: device.steps, definition: definitionSteps(aim),
+        notes: [...touchNotes(snapshot, touches), ...device.notes, ...queueNotes(aim), ...pendingNotes(aim)],
     };
 }
 
@@ -148,6 +156,12 @@ function addressProblem(snapshot: Snapshot, { target: { guestAddress = "" }, nam
     return says && { field: "address", says };
 }
 
+/** What the device is given: by this page, or by a file that somebody wrote. */
+function given(snapshot: Snapshot, { name }: Aim, settings: TapSettings): Giving {
+    const file = fileOf(snapshot, name);
+    return file ? { ...file.settings, written: true } : settings;
+}
+
 function interfaceProblem({ subject: { guest }, iface, name, link }: Aim): Problem | undefined {
     if (iface.type !== "ethernet")
         return { says: msg("An interface of $0 is of type $1: only ethernet interfaces can say managed='no'.", guest.name, iface.type) };
@@ -165,7 +179,7 @@ function interfaceProblem({ subject: { guest }, iface, name, link }: Aim): Probl
 }
 
 /** What makes the device persistent, now and at boot. */
-function deviceSteps(snapshot: Snapshot, aim: Aim): { steps: Step[]; notes: Message[] } | Problem {
+function deviceSteps(snapshot: Snapshot, aim: Aim): { steps: Step[]; notes: Message[]; gives?: Giving } | Problem {
     const { name, link, subject: { guest } } = aim;
     if (link && !isTap(link))
         return { steps: [], notes: [msg("$0 is a macvtap device: whoever makes it has to make it again at boot.", name)] };
@@ -174,7 +188,9 @@ function deviceSteps(snapshot: Snapshot, aim: Aim): { steps: Step[]; notes: Mess
         case "unknown":
             return { says: msg("What makes $0 at boot could not be read.", name) };
         case "kvm-tap":
-            return { steps: link ? [] : [...guardSteps(snapshot, name), bringBack(name)], notes: [] };
+            return link ? { steps: [], notes: [] } : {
+                steps: [...guardSteps(snapshot, name), bringBack(name)], notes: [], gives: given(snapshot, aim, tapSettings(snapshot, aim)),
+            };
         case "networkd":
         case "NetworkManager":
         case "ifupdown": {
@@ -183,7 +199,7 @@ function deviceSteps(snapshot: Snapshot, aim: Aim): { steps: Step[]; notes: Mess
         }
         case "libvirt":
         case "nothing":
-            return { steps: ownSteps(snapshot, aim), notes: [] };
+            return { steps: ownSteps(snapshot, aim), notes: [], gives: given(snapshot, aim, tapSettings(snapshot, aim)) };
     }
 }
 

@@ -11,6 +11,7 @@ import { isTap, type TapDevice } from "../model/tap.ts";
 import { parseTapFile, tapFilePath, type TapFile } from "../model/tap-file.ts";
 import { settingsOfOthers } from "../model/tap-foreign.ts";
 import { driftOf, settingsOf, type TapSettings } from "../model/tap-settings.ts";
+import { isNothing, touchNotes, touchProblems, type Touch } from "../model/touch.ts";
 
 export function unitOf(name: string): string {
     return named(name, `kvm-tap@${name}.service`);
@@ -137,10 +138,28 @@ export function deviceProblems(snapshot: Snapshot, name: string): Problem[] {
     return [...unreadProblems(snapshot), ...says ? [{ says }] : []];
 }
 
-/** The plan, or the problems if there are any. */
+/** The plan, or the problems if there are any, each told once. */
 export function planned(problems: readonly (Problem | undefined)[], plan: () => Plan): Planned {
-    const found = problems.filter(problem => problem !== undefined);
-    return found.length > 0 ? { problems: found } : { plan: plan() };
+    const found = new Map(problems.filter(problem => problem !== undefined).map(problem => [JSON.stringify(problem), problem]));
+    return found.size > 0 ? { problems: [...found.values()] } : { plan: plan() };
+}
+
+/**
+ * The same of a plan that takes something from the host, or interrupts what goes over a device: refused where the host itself needs it,
+ * now or right before it runs.
+ */
+export function plannedWith(snapshot: Snapshot, touch: Touch, problems: readonly (Problem | undefined)[], plan: () => Plan): Planned {
+    const others = planned(problems, plan);
+    if ("problems" in others)
+        return others;
+    return planned(touchProblems(snapshot, touch).map(says => ({ says })), () => touching(snapshot, others.plan, touch));
+}
+
+function touching(snapshot: Snapshot, plan: Plan, touch: Touch): Plan {
+    if (isNothing(touch))
+        return plan;
+    const notes = [...touchNotes(snapshot, touch), ...plan.notes ?? []];
+    return { ...plan, touches: touch, ...notes.length > 0 && { notes } };
 }
 
 /** A problem of a field, where there is one. */

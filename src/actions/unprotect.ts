@@ -15,7 +15,7 @@ import { sysctlFilePath } from "../model/sysctl-file.ts";
 import { tapFilePath } from "../model/tap-file.ts";
 import { planDeleteTap } from "./delete-tap.ts";
 import { isAmbiguous, update } from "./edit-interface.ts";
-import { fileSteps, isEnabled, systemctl, tapOf, unitOf } from "./tap-steps.ts";
+import { fileSteps, isEnabled, systemctl, tapOf, unitOf, unreadProblems } from "./tap-steps.ts";
 
 /** What becomes of the device: it is made at boot as before, it stays until the next boot, or it goes at once. */
 export type DeviceAfter = "stays" | "until-boot" | "deleted";
@@ -29,6 +29,9 @@ export interface UnprotectWish {
 
 /** Problems with the field `device` are cured by another choice of what becomes of it. */
 export function planUnprotect(snapshot: Snapshot, wish: UnprotectWish): Planned {
+    const unread = unreadProblems(snapshot);
+    if (unread.length > 0)
+        return { problems: unread };
     const facts = hostFacts(snapshot);
     const subject = facts && subjects(facts).find(({ guest, pair }) => guest.uuid === wish.uuid && pair.configured?.index === wish.index);
     const configured = subject?.pair.configured;

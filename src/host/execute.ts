@@ -7,6 +7,7 @@ import { parseDefinition } from "../model/guest.ts";
 import { inEnglish, msg, type Message } from "../model/message.ts";
 import type { Command, Expectation, FileChange, Plan, Step } from "../model/plan.ts";
 import type { Snapshot } from "../model/snapshot.ts";
+import { takenBack, touchProblems, type Touch } from "../model/touch.ts";
 import { unhandled } from "./coalesce.ts";
 import { entryIn, journalctl } from "./history.ts";
 import { Unreadable, wordsOf } from "./reading.ts";
@@ -21,12 +22,12 @@ class Unexpected extends Error {
     }
 }
 
-/**
- * What the executor asks of the watch: a snapshot in which everything that a plan may have changed was read after the call. Rejects
- * where that cannot be had.
- */
+/** What the executor asks of the watch: snapshots that were read after the call. */
 export interface Verifier {
+    /** Everything that a plan may have changed was read. Rejects where that cannot be had. */
     verify(holds: (after: Snapshot) => boolean): Promise<boolean>;
+    /** What the host itself needs was read, and neighbours were asked for what such a plan takes. */
+    look(touch: Touch): Promise<Snapshot>;
 }
 
 /**
@@ -41,7 +42,7 @@ export function executor(machine: Machine, watch: Verifier, user: () => Promise<
                 unhandled(error);
             }
         };
-        const failure = await runSteps(machine, plan.steps, progress);
+        const failure = await refused(watch, plan) ?? await runSteps(machine, plan.steps, progress);
         if (failure)
             return failure;
         await makeDurable(machine, plan);
@@ -49,6 +50,12 @@ export function executor(machine: Machine, watch: Verifier, user: () => Promise<
         const undo = undoing(plan);
         return { state: "done", ...await verified(watch, plan), ...undo && { undo } };
     };
+}
+
+/** Why nothing of the plan runs: what the host needs may have changed since it was made, and is announced by nobody. */
+async function refused(watch: Verifier, { touches }: Plan): Promise<Executed | undefined> {
+    const [says] = touches ? touchProblems(await watch.look(touches), touches) : [];
+    return says && { state: "failed", step: 0, says, words: "", left: [] };
 }
 
 type Progress = (step: number, state: StepState) => void;
@@ -266,7 +273,10 @@ export function undoing(plan: Plan): Plan | undefined {
     }
     const { device, guest } = plan.about ?? {};
     const about = { ...device !== undefined && { device }, ...guest !== undefined && { guest } };
-    return { title: msg("Take the last change back"), steps, holds: after => !plan.holds(after), ...plan.about && { about }, ...plan.confirm && { confirm: plan.confirm } };
+    return {
+        title: msg("Take the last change back"), steps, holds: after => !plan.holds(after), ...plan.about && { about }, ...plan.confirm && { confirm: plan.confirm },
+        ...plan.touches && { touches: takenBack(plan.touches) },
+    };
 }
 
 const UNITS = "/etc/systemd/system";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Links, addresses, routes and traffic, through one running `ip -batch -`: it answers each line with one line of JSON, and goes
 // on after a command that failed (-force). So looking again costs no process, not even every second.
-import type { Link, LinkAddress, Route, RoutingRule, Traffic, TunInfo } from "../model/tap.ts";
+import type { Hop, Link, LinkAddress, Route, RoutingRule, Traffic, TunInfo } from "../model/tap.ts";
 import { Conversation, type Grammar } from "./conversation.ts";
 import type { CommandError, Machine } from "./run.ts";
 
@@ -115,6 +115,7 @@ export function linkOf(item: Json): Link | undefined {
         master: text(item["master"]),
         lower: text(item["link"]),
         addrGenMode: text(item["inet6_addr_gen_mode"]),
+        remote: text(object(info["info_data"])["remote"]),
         tun: kind === "tun" ? tunOf(object(info["info_data"])) : undefined,
         traffic: trafficOf(item),
     });
@@ -154,7 +155,14 @@ export function routeOf(item: Json): Route | undefined {
         gateway, source,
         protocol: nameOf(item["protocol"]),
         metric: number(item["metric"]),
+        hops: Array.isArray(item["nexthops"]) ? item["nexthops"].map(hopOf) : undefined,
     });
+}
+
+/** Of a route with several, or of what the kernel answers to `ip route get`. */
+export function hopOf(item: unknown): Hop {
+    const hop = object(item);
+    return defined<Hop>({ device: text(hop["dev"]), gateway: text(hop["gateway"]) ?? text(object(hop["via"])["host"]) });
 }
 
 /** A rule of `ip -d -j rule show`. */

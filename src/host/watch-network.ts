@@ -2,12 +2,13 @@
 // The kernel's part of the snapshot: links, addresses, routes and rules, read again through the one running `ip` when `ip monitor` says
 // that anything changed; and who holds which device.
 import { msg } from "../model/message.ts";
-import { NOTHING_READ, valueOf, type Reading, type Snapshot } from "../model/snapshot.ts";
+import { NOTHING_READ, valueOf, type Neighbour, type Reading, type Snapshot } from "../model/snapshot.ts";
 import { isTap, type Link, type LinkAddress, type Route, type RoutingRule } from "../model/tap.ts";
 import { Coalesce } from "./coalesce.ts";
 import type { Conversation } from "./conversation.ts";
 import { readHolders } from "./files.ts";
 import { COUNTERS, countersIn, deviceIn, isGone, openIp, readDevices, readNetwork, type Answer, type Network } from "./ip.ts";
+import { askingFor, isAsking, readNeeds } from "./reach.ts";
 import { failed, read, wordsOf, type Sentences, type Update } from "./reading.ts";
 import { CommandError, type Machine } from "./run.ts";
 import { Supervise } from "./supervise.ts";
@@ -20,6 +21,8 @@ const MANY = 20;
 const WHOLE = 5000;
 /** TUNSETPERSIST follows TUNSETIFF, which is announced, and is itself announced to nobody (tun.c): a new device is looked at twice. */
 const SECOND_LOOK = 200;
+/** How long a neighbour has to answer: the kernel asks again after a second (arp(7), retrans_time), and a proxy waits up to 0.8 s. */
+const LONGEST_ASKED = 1900;
 /** How often the counters are read while they are on the screen: the kernel announces them to nobody. */
 const TRAFFIC_INTERVAL = 1000;
 
@@ -29,6 +32,10 @@ const SENTENCES = {
     addresses: { missing, failed: msg("The addresses of this host cannot be read.") },
     routes: { missing, failed: msg("The routes of this host cannot be read.") },
     rules: { missing, failed: msg("The routing rules of this host cannot be read.") },
+};
+const NEEDS = {
+    missing: msg("ss is not installed. Install the package iproute2 (Debian) or iproute (Fedora)."),
+    failed: msg("Whom this host is connected with cannot be read."),
 };
 const HOLDERS = {
     missing: msg("find is not installed. Install the package findutils."),
@@ -118,6 +125,41 @@ export class NetworkWatch {
     readAll(): Promise<void> {
         this.#everything = true;
         return this.#work.request();
+    }
+
+    /** What the host itself needs to reach; the network as well, so that both are of the same moment. */
+    async readNeeds(): Promise<void> {
+        await this.readAll();
+        try {
+            this.update({ needs: read(await readNeeds(this.machine, {
+                ask: commands => this.#answers(commands),
+                wireguard: this.#links().filter(({ kind }) => kind === "wireguard").map(({ name }) => name),
+                bridged: this.#links().some(link => isTap(link) && link.master !== undefined),
+            })) });
+        } catch (error) {
+            if (!(error instanceof CommandError && error.problem === "cancelled"))
+                this.update({ needs: failed(error, NEEDS) });
+        }
+    }
+
+    /** Has the kernel ask whether these neighbours are there, and waits until it knows. */
+    async askFor(neighbours: readonly Neighbour[]): Promise<void> {
+        // The running ip tells nothing of what it did.
+        await this.machine.run(["ip", "-force", "-batch", "-"], {
+            input: neighbours.map(askingFor).join(""), accept: [1], superuser: "require",
+        });
+        const end = performance.now() + LONGEST_ASKED;
+        for (let asking = true; asking && performance.now() < end;) {
+            await new Promise(resolve => { setTimeout(resolve, 100); });
+            const [answer = ""] = await this.#answers(["neigh show"]);
+            asking = isAsking(answer, neighbours);
+        }
+    }
+
+    async #answers(commands: readonly string[]): Promise<string[]> {
+        const answers: string[] = [];
+        await this.#open().ask(commands, (text, index) => { answers[index] = text; });
+        return answers;
     }
 
     restart() {

@@ -3,6 +3,7 @@
 // again; nothing is started to find out whether anything changed.
 import { msg } from "../model/message.ts";
 import { NOTHING_READ, type HistoryEntry, type Snapshot } from "../model/snapshot.ts";
+import { neighboursToAsk, type Touch } from "../model/touch.ts";
 import { entryIn, HISTORY_LENGTH, isDenied, JOURNAL } from "./history.ts";
 import { failed, read, Unreadable, wordsOf, type Part } from "./reading.ts";
 import type { Machine } from "./run.ts";
@@ -34,6 +35,11 @@ export interface HostWatch {
      * after a while in any case, and with whatever `holds` throws.
      */
     verify(holds: (after: Snapshot) => boolean): Promise<boolean>;
+    /**
+     * Reads what nobody announces and forms depend on; answers a snapshot in which it was read after the call. Neighbours are asked for
+     * what a plan takes.
+     */
+    look(touch?: Touch): Promise<Snapshot>;
     /** Tries again what gave up, and reads everything: for the "Try again" of an error. */
     retry(): void;
     close(): void;
@@ -109,6 +115,15 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
             sysctls.show(settings);
         },
         verify,
+        async look(touch = {}) {
+            await network.readNeeds();
+            const asked = neighboursToAsk(snapshot, touch);
+            if (asked.length > 0) {
+                await network.askFor(asked);
+                await network.readNeeds();
+            }
+            return snapshot;
+        },
         retry() {
             for (const part of [guests, network, nat, history])
                 part.retry();

@@ -2,6 +2,7 @@
 // A change of the host as the exact steps it takes: shown before it runs, undone in reverse when a step fails.
 import type { Message } from "./message.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { touchOf, type Touch } from "./touch.ts";
 
 export interface Command {
     type: "command";
@@ -51,6 +52,8 @@ export interface Plan {
     notes?: readonly Message[];
     /** For the history: which device and guest (by name) it concerns, and the `<interface>` before it became one of another type. */
     about?: { device?: string; guest?: string; was?: string };
+    /** What it takes from the host, or interrupts: looked at again right before it runs. */
+    touches?: Touch;
     /** The steps armed a revert on the host: it comes after so many seconds unless somebody confirms. */
     confirm?: { seconds: number };
     /** Whether the host, read again afterwards, is as the plan promised. */
@@ -70,12 +73,14 @@ export function combined(title: Message, plans: readonly Plan[]): Plan {
     const notes = plans.flatMap(plan => plan.notes ?? []);
     const about = plans.find(plan => plan.about)?.about;
     const confirm = plans.find(plan => plan.confirm)?.confirm;
+    const touches = plans.flatMap(plan => plan.touches ?? []);
     return {
         title,
         steps: plans.flatMap(plan => plan.steps),
         ...notes.length > 0 && { notes },
         ...about && { about },
         ...confirm && { confirm },
+        ...touches.length > 0 && { touches: touchOf(touches) },
         holds: after => plans.every(plan => plan.holds(after)),
     };
 }

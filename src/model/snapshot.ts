@@ -2,7 +2,7 @@
 // All that was read of the host, immutable. Each part says for itself whether it has been read.
 import type { Guest } from "./guest.ts";
 import type { Message } from "./message.ts";
-import type { Holder, Link, LinkAddress, Route, RoutingRule } from "./tap.ts";
+import type { Holder, Hop, Link, LinkAddress, Route, RoutingRule } from "./tap.ts";
 
 /** A part of the host: not read yet, read, or not readable (with our sentence and the tool's own words). */
 export type Reading<T> =
@@ -53,6 +53,34 @@ export interface Profile {
     /** `tun`, `ethernet` … */
     type: string;
     autoconnect: boolean;
+}
+
+/** An entry of the neighbour table that somebody answered for. */
+export interface Neighbour {
+    device: string;
+    address: string;
+    /** Whoever it was has not answered lately. */
+    stale?: true;
+    /** The TAP device behind which a bridge has seen the neighbour. */
+    port?: string;
+}
+
+/** The other end of a connection or tunnel of the host itself. */
+export interface Peer {
+    address: string;
+    /** The host's own end, where it is known. */
+    local?: string;
+}
+
+/** What the host itself needs to reach, of which the kernel announces nothing (model/host-reach.ts). Addresses without prefixes. */
+export interface HostNeeds {
+    nameServers: readonly string[];
+    neighbours: readonly Neighbour[];
+    peers: readonly Peer[];
+    /** By which way the kernel sends to name servers and peers, rules of routing included. None: it would not send at all. */
+    ways: ReadonlyMap<string, Hop>;
+    /** What could not be found out, for a person to know. */
+    unknown: readonly Message[];
 }
 
 /** The libvirt hook that makes lost devices again (pkg/host). */
@@ -109,6 +137,8 @@ export interface Snapshot {
      * `net/ipv4/conf/charon0/rp_filter`. Read only for those who ask (`HostWatch.show`): their changes are announced to nobody.
      */
     deviceSysctls: Reading<ReadonlyMap<string, string>>;
+    /** Read when a form opens and again before its plan runs (`HostWatch.look`). */
+    needs: Reading<HostNeeds>;
     hook: Reading<HookState>;
     history: Reading<readonly HistoryEntry[]>;
 }
@@ -128,5 +158,5 @@ export const NOTHING_READ: Snapshot = {
     streams: { libvirt: LIVE, network: LIVE, nat: LIVE, history: LIVE },
     libvirt: READING, guests: READING, links: READING, addresses: READING, routes: READING, rules: READING, units: READING,
     services: READING, enabled: READING, files: READING, natTable: READING, profiles: READING, networkd: READING,
-    holders: READING, deviceSysctls: READING, hook: READING, history: READING,
+    holders: READING, deviceSysctls: READING, needs: READING, hook: READING, history: READING,
 };

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Whether a guest can steer the host: the settings of its device by which the kernel believes router advertisements, redirects and
 // source addresses. Each rule is the kernel's own (ip-sysctl); the settings of "all" count beside those of the device.
+import { guestTaps } from "./guest-taps.ts";
 import { valueOf, type HostFile, type Snapshot } from "./snapshot.ts";
 import { canonicalKey, parseSysctls, type Sysctls } from "./sysctl-file.ts";
-import { isTap } from "./tap.ts";
-import { tapFilePath } from "./tap-file.ts";
 
 /** Names of the settings that are read of all links: those that are judged, and those that they depend on. */
 export const JUDGED = ["accept_ra", "accept_redirects", "rp_filter", "send_redirects", "forwarding", "disable_ipv6"] as const;
@@ -84,13 +83,10 @@ export function saidSysctls(files: ReadonlyMap<string, HostFile>): ReadonlyMap<s
     return found;
 }
 
-/** TAP devices through which guests reach the IP of the host: named by a definition or written down, and no port of a bridge. */
+/** TAP devices through which guests reach the IP of the host: a port of a bridge is not one. */
 function guestDevices(snapshot: Snapshot): string[] {
-    const definitions = (valueOf(snapshot.guests) ?? []).flatMap(({ live, configured }) => [live, configured]);
-    const targets = new Set(definitions.flatMap(definition => definition?.interfaces.map(({ target }) => target) ?? []));
-    const files = valueOf(snapshot.files);
-    return (valueOf(snapshot.links) ?? []).filter(link => isTap(link) && link.master === undefined).map(({ name }) => name)
-        .filter(name => targets.has(name) || files?.has(tapFilePath(name)) === true);
+    const taps = guestTaps(snapshot);
+    return (valueOf(snapshot.links) ?? []).filter(({ name, master }) => taps.has(name) && master === undefined).map(({ name }) => name);
 }
 
 function steeringBy(device: string, values: Sysctls, said: ReadonlyMap<string, Said>): Steering {

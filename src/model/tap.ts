@@ -20,6 +20,14 @@ export interface Route {
     source?: string;
     protocol?: string;
     metric?: number;
+    /** Of a route with several next hops, which has no device or gateway of its own. */
+    hops?: readonly Hop[];
+}
+
+/** Where a packet goes next. */
+export interface Hop {
+    device?: string;
+    gateway?: string;
 }
 
 /**
@@ -78,6 +86,8 @@ export interface Link {
     /** The link that it is made on: of a VLAN, a macvlan. */
     lower?: string;
     addrGenMode?: string;
+    /** Of a tunnel: the address of its other end. */
+    remote?: string;
     tun?: TunInfo;
     traffic?: Traffic;
 }

@@ -2,14 +2,14 @@
 // What is wrong with what a person typed, in a sentence that says what to do. Before anything runs.
 import ipaddr from "ipaddr.js";
 import type { Guest } from "./guest.ts";
+import { reachOf, type Reach, type ReachUse } from "./host-reach.ts";
 import { msg, type Message } from "./message.ts";
 import { deviceNameProblem } from "./names.ts";
-import { formatPrefix, networkOf, overlaps, parseAddress, parsePrefix, type Prefix } from "./nat-address.ts";
+import { formatPrefix, networkOf, parseAddress, parsePrefix, width, type Prefix } from "./nat-address.ts";
 import { valueOf, type Snapshot } from "./snapshot.ts";
-import type { Link } from "./tap.ts";
-import { isTap } from "./tap.ts";
+import type { Link, Route } from "./tap.ts";
 import { tapFilePath } from "./tap-file.ts";
-import { withLength } from "./tap-settings.ts";
+import { shortly, withLength, type TapRoute, type TapSettings } from "./tap-settings.ts";
 
 /** The name of a device that is to be made. */
 export function newDeviceProblem(name: string, snapshot: Snapshot): Message | undefined {
@@ -41,22 +41,18 @@ function rangeProblem(address: string): Message | undefined {
 
 const notAnAddress = () => msg("Enter an IP address, for example $0 or $1.", "10.0.0.2", "2001:db8::2");
 
-/** Networks of the host's links that are no TAP devices: what lies in them is reached there. */
-function hostNetworks(snapshot: Snapshot): { link: string; prefix: Prefix }[] {
-    const taps = new Set((valueOf(snapshot.links) ?? []).filter(isTap).map(link => link.name));
-    return [...valueOf(snapshot.addresses) ?? []].flatMap(([link, addresses]) => taps.has(link) ? [] : addresses.flatMap(item => {
-        const prefix = parsePrefix(`${item.address}/${item.prefix}`);
-        return prefix ? [{ link, prefix }] : [];
-    }));
+/** What the kernel takes for the same route: destination, table and metric, whatever the device (fib_find_alias, fib6_add_rt2node). */
+function sameRoute({ destination, metric, table = "main" }: TapRoute, route: Route): boolean {
+    const standard = route.family === "inet6" ? 1024 : 0;
+    const family = destination === "default" || destination.includes(":") === (route.family === "inet6");
+    return family && withLength(route.destination) === withLength(destination) && (route.table ?? "main") === table
+        && (route.metric ?? standard) === (metric ?? standard);
 }
 
-/** Which device has this address as the host's own; undefined for none. */
-function ownerOf(address: string, snapshot: Snapshot): string | undefined {
-    for (const [link, addresses] of valueOf(snapshot.addresses) ?? []) {
-        if (addresses.some(item => parseAddress(item.address)?.address === address))
-            return link;
-    }
-    return undefined;
+/** Another device, or nowhere, already has the route: whoever came later would get nothing, or take it away. */
+function routedElsewhere(wish: TapRoute, snapshot: Snapshot, device: string): Message | undefined {
+    const other = (valueOf(snapshot.routes) ?? []).find(route => route.device !== device && sameRoute(wish, route));
+    return other && msg("$0 is routed to $1 already. Enter another one.", shortly(wish.destination), other.device ?? other.type);
 }
 
 /** An address of a guest, routed to it over `device`: without a length, or with that of a single address. */
@@ -73,42 +69,79 @@ export function guestAddressProblem(text: string, snapshot: Snapshot, device: st
         return problem;
     if (ipaddr.parse(address).range() === "linkLocal")
         return msg("$0 is a link-local address, which cannot be routed. Enter another one.", address);
-    const own = ownerOf(address, snapshot);
-    if (own !== undefined)
-        return msg("$0 is the host's own address on $1. Enter another one.", address, own);
     const elsewhere = (valueOf(snapshot.routes) ?? []).filter(route => route.device !== device);
     const routed = elsewhere.find(route => withLength(route.destination) === withLength(address));
     if (routed)
         return msg("$0 is routed to $1 already. Enter another one.", address, routed.device ?? routed.type);
-    const network = hostNetworks(snapshot).find(item => overlaps(item.prefix, prefix));
-    if (network)
-        return msg("$0 lies in the network $1 of $2: the host looks for it there. Enter an address of another network.",
-            address, formatPrefix(networkOf(network.prefix)), network.link);
-    return undefined;
+    return reachOf(snapshot, prefix, { device }).refused;
 }
 
 /** The host's address on a TAP device: the guest's gateway. The same one on every TAP device is fine. */
-export function gatewayProblem(text: string, snapshot: Snapshot): Message | undefined {
+export function gatewayProblem(text: string, snapshot: Snapshot, device: string): Message | undefined {
     const prefix = parsePrefix(text);
     if (!prefix)
         return notAnAddress();
-    const problem = rangeProblem(prefix.address);
-    if (problem)
-        return problem;
-    const network = hostNetworks(snapshot).find(item => item.prefix.address === prefix.address && item.prefix.family === prefix.family);
-    if (network)
-        return msg("$0 is the host's own address on $1. $2 is a good gateway.", prefix.address, network.link, "169.254.0.1");
-    return undefined;
+    return rangeProblem(prefix.address) ?? ownReach(prefix, snapshot, { device }).refused;
 }
 
-/** The destination of a further route: `default`, an address or a network. */
-export function destinationProblem(text: string): Message | undefined {
-    if (text === "default")
-        return undefined;
-    const prefix = parsePrefix(text);
+/**
+ * What it means that the host itself has an address with its length on a device: it takes the address, and the kernel routes the
+ * network there (addrconf.c, fib_frontend.c).
+ */
+export function ownReach(prefix: Prefix, snapshot: Snapshot, given: ReachUse): Reach {
+    const use = { ...given, own: true };
+    if (prefix.family === 6 && ipaddr.parse(prefix.address).range() === "linkLocal")
+        return {};
+    const address = reachOf(snapshot, { ...prefix, length: width(prefix.family) }, use);
+    return address.refused || prefix.length === width(prefix.family) ? address : reachOf(snapshot, networkOf(prefix), use);
+}
+
+/** A further route: an address or a network, through the guest. */
+export function routeProblem(route: TapRoute, snapshot: Snapshot, device: string): Message | undefined {
+    const [prefix] = prefixesOf(route.destination);
     if (!prefix)
         return msg("Enter a network, for example $0 or $1.", "192.168.7.0/24", "2001:db8:7::/64");
-    return rangeProblem(prefix.address);
+    if (networkOf(prefix).address !== prefix.address)
+        return msg("$0 is inside of a network, not its beginning: that would be $1.", route.destination, formatPrefix(networkOf(prefix)));
+    const words = [route.via, route.source].find(text => text !== undefined && !parseAddress(text));
+    if (words !== undefined)
+        return msg("$0 is not an address.", words);
+    if (prefix.family === 6 && ipaddr.parse(prefix.address).range() === "linkLocal")
+        return msg("$0 is a link-local address, which cannot be routed. Enter another one.", route.destination);
+    return (prefix.length === 0 ? undefined : rangeProblem(prefix.address))
+        ?? routeReach(route, snapshot, { device }).refused ?? routedElsewhere(route, snapshot, device);
+}
+
+const EVERYTHING: readonly Prefix[] = [{ family: 4, address: "0.0.0.0", length: 0 }, { family: 6, address: "::", length: 0 }];
+
+/** `default`, of either family, an address or a network; none for what is none of these. */
+export function prefixesOf(destination: string): readonly Prefix[] {
+    const prefix = parsePrefix(destination);
+    return destination === "default" ? EVERYTHING : prefix ? [prefix] : [];
+}
+
+/** What a route takes from the host; nothing where it is in a table that no rule leads to. */
+export function routeReach({ destination, table = "main" }: TapRoute, snapshot: Snapshot, use: ReachUse): Reach {
+    const [prefix] = prefixesOf(destination);
+    // Rules of IPv6 are not read: they may lead anywhere.
+    const unused = prefix?.family === 4 && !/^(main|default|local|25[345])$/.test(table)
+        && valueOf(snapshot.rules)?.every(rule => rule.table !== table) === true;
+    return prefix && !unused ? reachOf(snapshot, prefix, use) : {};
+}
+
+/** A device with what it is given. */
+export interface Giving extends Pick<TapSettings, "name" | "addresses" | "routes"> {
+    /** Its file says so already (`ReachUse`). */
+    written?: boolean;
+}
+
+/** What the addresses and routes of a device would take from the host: all that is wrong with them, or all that a person should know. */
+export function reaches({ name, addresses, routes, written }: Giving, snapshot: Snapshot): Reach[] {
+    const use = { device: name, ...written !== undefined && { written } };
+    return [
+        ...addresses.flatMap(address => parsePrefix(address) ?? []).map(prefix => ownReach(prefix, snapshot, use)),
+        ...routes.map(route => routeReach(route, snapshot, use)),
+    ];
 }
 
 /** @param link the device, if it exists: the kernel tells its limits; else those of tun.c (MIN_MTU, MAX_MTU) */

@@ -25,6 +25,7 @@ import { DialogFrame } from "./dialog-frame.tsx";
 import { Alert } from "./alert.tsx";
 import { useExecute } from "./executor.ts";
 import { RunningContext } from "./fields.tsx";
+import { useLook } from "./look.ts";
 import { PlanSteps } from "./plan-steps.tsx";
 import { Failure, Words } from "./states.tsx";
 import { StatusIcon } from "./status.tsx";
@@ -134,6 +135,7 @@ export function PlanDialog(props: PlanDialogProps) {
     const { title, says, action, done, planned, children, danger = false, confirm, size = "medium", onClose, onDone } = props;
     const { run, start } = useRun(done, plan => { onDone?.(plan); onClose(); });
     const [confirmed, setConfirmed] = useState(false);
+    useLook();
     const running = run !== undefined && run.result === undefined;
     const finished = run?.result?.state === "done";
     const plan = running || finished ? run?.plan : "plan" in planned ? planned.plan : undefined;

@@ -47,7 +47,7 @@ journey("each field of a new device says what is wrong with it while it is typed
         ["Name", "full0", [["other0", /other0 exists already/], ["a b", /Use only letters/], ["-h", /something else/], ["vnet1", /belong to libvirt/], ["sixteen-letters-", /too long/]]],
         ["Guest addresses", "10.0.0.2", [
             ["10.0.0", /Enter an IP address/], ["224.0.0.5", /multicast address/], ["127.0.0.2", /loopback address/], ["fe80::2", /link-local address/],
-            ["203.0.113.1", /host's own address on eth0/], ["203.0.113.77", /lies in the network 203.0.113.0\/24 of eth0/], ["10.0.0.77", /routed to other0 already/],
+            ["203.0.113.1", /host's own address on eth0/], ["203.0.113.254", /is a gateway of this host/], ["10.0.0.77", /routed to other0 already/],
             ["10.0.0.0/24", /single address, without a prefix length/], ["10.0.0.2 10.0.0.2", /in the list already/],
         ]],
         ["Gateway", "169.254.0.1", [["203.0.113.1", /host's own address on eth0/], ["x", /Enter an IP address/]]],

@@ -2,7 +2,7 @@
 // A host as a page may find it: guests in every state, made up, for looking at pages without a machine.
 import { guestOf, type Guest, type GuestState } from "../../src/model/guest.ts";
 import { msg } from "../../src/model/message.ts";
-import { NOTHING_READ, type HistoryEntry, type Reading, type Snapshot } from "../../src/model/snapshot.ts";
+import { NOTHING_READ, type HistoryEntry, type HostNeeds, type Reading, type Snapshot } from "../../src/model/snapshot.ts";
 import type { Link, Route } from "../../src/model/tap.ts";
 
 interface Wish {
@@ -84,6 +84,9 @@ function history(now: number): HistoryEntry[] {
     ];
 }
 
+/** A host that is connected with nobody, for tests that ask for something else. */
+export const NOTHING_NEEDED: HostNeeds = { nameServers: [], neighbours: [], peers: [], ways: new Map(), unknown: [] };
+
 export function fixture(count = 0): Snapshot {
     const all = count > 0 ? manyWishes(count) : wishes;
     const eth0: Link = { index: 2, name: "eth0", mac: "02:00:00:00:00:01", mtu: 1500, up: true, carrier: true };
@@ -100,7 +103,8 @@ export function fixture(count = 0): Snapshot {
         addresses: read(new Map()),
         routes: read([{ family: "inet", destination: "default", type: "unicast", table: "main", device: "eth0", gateway: "198.51.100.1" }, ...routes]),
         units: read(new Map([["lethe0", { name: "lethe0", enabled: true, active: "active" }]])),
-        files: read(new Map()), natTable: read(null), hook: read({ installed: true, inEffect: true }), history: read(history(Date.now())),
+        files: read(new Map()), needs: read(NOTHING_NEEDED), natTable: read(null), hook: read({ installed: true, inEffect: true }),
+        history: read(history(Date.now())),
     };
 }
 

@@ -2,7 +2,6 @@
 // What becomes of packets while the table is away, or is about to be: nobody's session breaks when nftables.service is reloaded, restarted,
 // stopped and started; the host's own services never answer at a public address; no private source leaves by the uplink.
 import { planMapAddresses } from "../../src/actions/map-address.ts";
-import { confirmChange } from "../../src/host/nat.ts";
 import { sleep, startHost, until, type TestHost } from "../lab/host.ts";
 import { far } from "../lab/internet.ts";
 import { eachRelease } from "../lab/releases.ts";
@@ -54,7 +53,6 @@ await eachRelease(release => {
             { public: PUBLIC, guest: "10.0.0.2" }, { public: PUBLIC6, guest: "fd00::2" },
             { public: "203.0.113.11", guest: "10.0.0.3", enabled: false },
         ]));
-        await confirmChange(host.machine);
         await until("the unit", async () => (await host.attempt(["systemctl", "is-active", "kvm-tap-nat", "kvm-tap-nat-watch"])).status === 0);
     });
     afterAll(async () => {

@@ -158,6 +158,12 @@ export function changeOf(before: NatState, after: NatState): string {
 
 // Reading and changing the host --------------------------------------------------------------------------------------
 
+/** Whether what runs and what is saved are the same, as far as they have been read. */
+export function isSaved(snapshot: Snapshot): boolean {
+    const reading = natReading(snapshot);
+    return reading.state === "read" && ["agree", "none"].includes(agreement(reading.value));
+}
+
 /** What the page does: it watches the host, plans from what it read, and runs the plan. */
 export class Page {
     private snapshot: Snapshot = NOTHING_READ;
@@ -171,6 +177,7 @@ export class Page {
     async read(): Promise<Snapshot> {
         await until("the host to be read", () => (["links", "addresses", "routes", "files", "natTable", "units"] as const)
                 .every(part => this.snapshot[part].state === "read"));
+        await this.watch.look();
         const { links } = this.snapshot;
         return links.state === "read" ? { ...this.snapshot, links: { state: "read", value: links.value.map(asTap) } } : this.snapshot;
     }
@@ -197,10 +204,7 @@ export class Page {
     /** Keeps the change that waits, and waits until the file that it left has been read. */
     async confirm(): Promise<void> {
         await confirmChange(this.host.machine);
-        await this.readUntil("the saved mappings to be read", snapshot => {
-            const reading = natReading(snapshot);
-            return reading.state === "read" && ["agree", "none"].includes(agreement(reading.value));
-        });
+        await this.readUntil("the saved mappings to be read", isSaved);
     }
 
     execute(plan: Plan): Promise<Executed> {

@@ -104,36 +104,36 @@ await eachRelease(release => {
         expect(await outcome({ kind: "tcp", port: String(PORT), from: "192.0.2.80" }))
             .toBe("success: It works: the guest answered, and its answer leaves as 203.0.113.10.");
         expect(await leaked()).toEqual([]);
-    }, 30_000);
+    }, 90_000);
 
     test("a port where nothing listens: the guest's own refusal", async () => {
         expect(await outcome({ kind: "tcp", port: "9" }))
             .toBe("warning: The guest answers that nothing listens at port 9. The way there and back works.");
         expect(await leaked()).toEqual([]);
-    }, 30_000);
+    }, 90_000);
 
     test("a foreign table that drops what goes to the guest: its table, chain and rule", async () => {
         expect(await beside(house(`ip daddr 10.0.0.2 tcp dport ${PORT} counter drop`), noHouse, { kind: "tcp", port: String(PORT) })).toBe(
             `danger: Dropped on the way to the guest, by inet house way: ip daddr 10.0.0.2 tcp dport ${PORT} drop comment "nobody asked"`);
-    }, 30_000);
+    }, 90_000);
 
     test("a foreign table that rejects the answers", async () => {
         expect(await beside(house("ip saddr 10.0.0.2 icmp type echo-reply reject"), noHouse))
             .toMatch(/^danger: Dropped on the way out, by inet house way: ip saddr 10\.0\.0\.2 .*reject.* comment "nobody asked"$/);
-    }, 30_000);
+    }, 90_000);
 
     test("Docker's policy, by its program", async () => {
         expect(await beside("iptables-nft -N DOCKER-USER; iptables-nft -A FORWARD -j DOCKER-USER; iptables-nft -P FORWARD DROP",
             "iptables-nft -P FORWARD ACCEPT; iptables-nft -F; iptables-nft -X"))
             .toBe("danger: Dropped on the way to the guest by Docker: ip filter FORWARD: policy drop");
-    }, 30_000);
+    }, 90_000);
 
     test("iptables-legacy, which no trace shows, and forwarding that is off: by no rule, and why that may be", async () => {
         expect(await beside("iptables-legacy -P FORWARD DROP", "iptables-legacy -P FORWARD ACCEPT"))
             .toMatch(/^danger: The kernel dropped the packet after .*, by no rule of nftables\.$/);
         expect(await beside("sysctl -qw net.ipv4.conf.eth0.forwarding=0", "sysctl -qw net.ipv4.conf.eth0.forwarding=1"))
             .toMatch(/^danger: The kernel dropped the packet after .*, by no rule of nftables\.$/);
-    }, 30_000);
+    }, 90_000);
 
     test("the mapping's own limits, and a mapping that is disabled", async () => {
         const limits = parseLimits("tcp/7000");
@@ -145,7 +145,7 @@ await eachRelease(release => {
         await page.change(snapshot => planEnableMappings(snapshot, ["203.0.113.13"], false));
         expect(await outcome({ public: "203.0.113.13", guest: "10.0.0.4" }))
             .toBe("danger: Dropped on the way to the guest by KVM TAP: inet kvm_tap prerouting: ip daddr @owned4 fib daddr type != local drop");
-    }, 30_000);
+    }, 90_000);
 
     test("a guest address without a route: the packet, which would have left again, does not", async () => {
         const sent = async () => (await runIn(internet, ["nft", "list", "table", "inet", "watch"]))
@@ -154,7 +154,7 @@ await eachRelease(release => {
         expect(await beside("ip route del 10.0.0.2/32 dev charon0", "ip route add 10.0.0.2/32 dev charon0"))
             .toBe("danger: The packet left by eth0 again: no route leads to the guest.");
         expect(await sent()).toBe("0");
-    }, 30_000);
+    }, 90_000);
 
     test("a guest that is silent, and one that is not there", async () => {
         expect(await beside("ip netns exec charon sysctl -qw net.ipv4.icmp_echo_ignore_all=1",
@@ -162,7 +162,7 @@ await eachRelease(release => {
             .toBe("warning: The packet was handed to the guest, which did not answer.");
         expect(await beside("ip -n charon link set eth0 arp off; ip neigh flush dev charon0", "ip -n charon link set eth0 arp on"))
             .toBe("danger: The packet went out by charon0, but nobody there answers for 10.0.0.2.");
-    }, 30_000);
+    }, 90_000);
 
     test("IPv6, with a neighbour as sender", async () => {
         await page.change(snapshot => planMapAddress(snapshot, { public: "2001:db8:0:1::10", guest: "fd00::2" }));
@@ -170,7 +170,7 @@ await eachRelease(release => {
         expect(await outcome({ public: "2001:db8:0:1::10", guest: "fd00::2", from }))
             .toBe("success: It works: the guest answered, and its answer leaves as 2001:db8:0:1::10.");
         expect(await leaked()).toEqual([]);
-    }, 30_000);
+    }, 90_000);
 
     test.each([
         ["iptables' way of refusing", "iptables-nft -I FORWARD -d 10.0.0.2 -j REJECT", "iptables-nft -F; iptables-nft -X"],
@@ -182,14 +182,14 @@ await eachRelease(release => {
         for (const kind of [{}, { kind: "tcp", port: String(PORT) }] as const)
             expect(await beside(set, clear, kind)).toMatch(/^(danger|warning): /);
         expect(await leaked()).toEqual([]);
-    }, 60_000);
+    }, 90_000);
 
     test("nothing that the packet's sender says by itself comes in by the uplink", async () => {
         await host.run(["nft", "-f", "-"], `table inet noise { chain in { type filter hook prerouting priority -300; policy accept;
             iifname "eth0" icmpv6 type { nd-router-solicit, mld-listener-report, mld2-listener-report } counter\n}\n}`);
         await outcome({ public: "2001:db8:0:1::10", guest: "fd00::2", from: "2001:db8:77::7" });
         expect(await host.sh("nft list table inet noise; nft delete table inet noise")).toContain("packets 0");
-    }, 30_000);
+    }, 90_000);
 
     test("without the table: what comes in is held, and what goes out is kept at the uplink by the guard, which no trace shows", async () => {
         const [there, back] = ["systemctl stop kvm-tap-nat-watch; nft delete table inet kvm_tap", "systemctl restart kvm-tap-nat; systemctl start kvm-tap-nat-watch"];
@@ -205,7 +205,7 @@ await eachRelease(release => {
         }).finally(() => { waiting.close(); });
         await host.sh(back);
         expect(await runIn(internet, ["nft", "list", "table", "inet", "watch"])).not.toMatch(/saddr 10\.0\.0\.2 counter packets [1-9]/);
-    }, 60_000);
+    }, 90_000);
 
     test("real connections of the same two go on as if there were no test, in either direction, and the host still knows them", async () => {
         const from = { 4: GATEWAY, 6: likelySender(await page.read(), "eth0", 6) };
@@ -245,7 +245,7 @@ await eachRelease(release => {
         });
         waiting.close();
         await until("everything of the test to be gone", async () => await left() === "");
-    }, 30_000);
+    }, 90_000);
 
     test("a page that is cut off leaves nothing: systemd ends the test after a minute, and takes everything away however it ends", async () => {
         const lines: string[] = [];
@@ -256,5 +256,5 @@ await eachRelease(release => {
         expect(await left()).toContain("kvm_tap_trace");
         await host.sh("systemctl kill --kill-who=main --signal=KILL kvm-tap-trace.service");
         await until("everything of the test to be gone", async () => await left() === "");
-    }, 30_000);
+    }, 90_000);
 });

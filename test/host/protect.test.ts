@@ -86,7 +86,7 @@ await eachRelease(release => {
         expect(on.needed()).toEqual([{ uuid: guest.uuid, index: 0 }]);
         const plan = on.planFor(guest);
         expect(plan.steps.map(({ does }) => does.type === "file" ? does.path : does.argv.join(" ")))
-            .toEqual(["/etc/kvm-tap/next0.tap", "systemctl enable --now kvm-tap@next0.service"]);
+            .toEqual(["/etc/kvm-tap/next0.tap", "/etc/sysctl.d/60-kvm-tap-next0.conf", "systemctl enable --now kvm-tap@next0.service"]);
         await on.change(plan);
         await on.shows(guest, "Pending: protected from the next start");
         await guest.virsh("destroy");

@@ -97,7 +97,8 @@ export class Protecting {
 
     /** What the host has of everything that Protect may change. */
     state(): Promise<string> {
-        return this.host.sh(all).then(text => text.replace(/^\d+: /gm, "").replace(/ numqueues.*$/gm, ""));
+        // An address that is seconds old is still being looked for on the link.
+        return this.host.sh(all).then(text => text.replace(/^\d+: /gm, "").replace(/ numqueues.*$/gm, "").replaceAll(" tentative", ""));
     }
 
     index(name: string): Promise<string> {
@@ -107,7 +108,7 @@ export class Protecting {
     /** Ends and forgets a guest with its devices. */
     async forget(guest: Guest, ...names: string[]): Promise<void> {
         await this.host.sh(`virsh destroy ${guest.name} || :; virsh undefine ${guest.name}
-            for name in ${names.join(" ")}; do systemctl disable --now kvm-tap@$name || :; ip link delete $name || :; rm -f /etc/kvm-tap/$name.tap; done`);
+            for name in ${names.join(" ")}; do systemctl disable --now kvm-tap@$name || :; ip link delete $name || :; rm -f /etc/kvm-tap/$name.tap /etc/sysctl.d/60-kvm-tap-$name.conf; done`);
     }
 }
 

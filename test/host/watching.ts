@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // A test host seen as the page sees it: its snapshots, and plans run on it.
 import { executor } from "../../src/host/execute.ts";
+import { confirmChange } from "../../src/host/nat.ts";
 import type { Machine } from "../../src/host/run.ts";
 import { watchHost } from "../../src/host/watch.ts";
 import type { Executed } from "../../src/model/executed.ts";
 import type { Planned } from "../../src/model/plan.ts";
 import { NOTHING_READ, valueOf, type Reading, type Snapshot } from "../../src/model/snapshot.ts";
 import type { TestHost } from "../lab/host.ts";
+import { isSaved } from "./nat-lab.ts";
 
 export interface Watching {
     snapshot(): Snapshot;
     /** Waits for a snapshot that is so; tells what was seen last if none comes. */
     until(what: string, holds: (snapshot: Snapshot) => unknown, seconds?: number): Promise<Snapshot>;
-    /** Runs what a planner planned for the snapshot of now; fails where there is no plan. */
+    /** Runs what a planner planned for the snapshot of now, and keeps it where it waits for that; fails where there is no plan. */
     run(plan: (snapshot: Snapshot) => Planned): Promise<Executed>;
     show: ReturnType<typeof watchHost>["show"];
     retry(): void;
@@ -54,6 +56,7 @@ export async function watching(host: TestHost, machine: Machine = host.machine):
     const parts = ["libvirt", "guests", "links", "addresses", "routes", "units", "enabled", "files", "natTable", "hook", "history"] as const;
     try {
         await until("everything", now => parts.every(part => now[part].state !== "reading"), 30);
+        await watch.look();
     } catch (error) {
         watch.close();
         throw error;
@@ -61,11 +64,16 @@ export async function watching(host: TestHost, machine: Machine = host.machine):
     return {
         snapshot: () => snapshot,
         until,
-        run(plan) {
-            const planned = plan(snapshot);
+        async run(plan) {
+            const planned = plan(await watch.look());
             if (!("plan" in planned))
                 throw new Error(`no plan: ${JSON.stringify(planned.problems)}`);
-            return execute(planned.plan, () => undefined);
+            const result = await execute(planned.plan, () => undefined);
+            if (result.state === "done" && planned.plan.confirm) {
+                await confirmChange(machine);
+                await until("the saved mappings", isSaved);
+            }
+            return result;
         },
         show: shown => watch.show(shown),
         retry: () => watch.retry(),

@@ -6,6 +6,7 @@ import { fileOf, runningSettings } from "../../../src/actions/tap-steps.ts";
 import { inEnglish, msg } from "../../../src/model/message.ts";
 import type { Planned } from "../../../src/model/plan.ts";
 import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
+import { NOTHING_NEEDED } from "../../harness/fixture.ts";
 import { driftOf } from "../../../src/model/tap-settings.ts";
 import type { Link, LinkAddress, Route } from "../../../src/model/tap.ts";
 
@@ -28,6 +29,7 @@ function host(lines: string, { link = {}, tun = {}, addresses = [], routes = [] 
         files: read(new Map([["/etc/kvm-tap/t0.tap", { path: "/etc/kvm-tap/t0.tap", content: `${ours}${lines}\n` }]])),
         links: read([{ ...device, tun: { type: "tap", persistent: true, multiQueue: false, vnetHdr: false, owner: "root", ...tun } }]),
         addresses: read(new Map([["t0", addresses.map(address)]])), routes: read([route("10.0.0.2"), ...routes]),
+        needs: read(NOTHING_NEEDED),
     };
 }
 

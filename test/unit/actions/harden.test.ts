@@ -12,6 +12,7 @@ import type { Planned } from "../../../src/model/plan.ts";
 import { NOTHING_READ, type Reading, type Snapshot } from "../../../src/model/snapshot.ts";
 import type { Link } from "../../../src/model/tap.ts";
 import { NEW_TAP, wishOf } from "../../../src/model/tap-text.ts";
+import { NOTHING_NEEDED } from "../../harness/fixture.ts";
 
 const read = <T>(value: T): Reading<T> => ({ state: "read", value });
 
@@ -29,7 +30,8 @@ const host = ({ links = [], files = {}, enabled = [], target = "t0", sysctls = {
     ...NOTHING_READ, libvirt: read({ version: "11.3.0", driver: "QEMU" }), hook: read({ installed: true, inEffect: true }),
     guests: read([guestOf({ uuid: "g", name: "g", state: "off", persistent: true, autostart: false, managedSave: false,
         configured: `<domain type='kvm'><devices><interface type='ethernet'><mac address='52:54:00:00:00:01'/><target dev='${target}'/><address type='pci' slot='1'/></interface></devices></domain>` })]),
-    links: read(links), addresses: read(new Map()), routes: read([]), rules: read([]), profiles: read(new Map()), networkd: read(new Map()),
+    links: read(links), needs: read(NOTHING_NEEDED), addresses: read(new Map()), routes: read([]), rules: read([]), 
+    profiles: read(new Map()), networkd: read(new Map()),
     natTable: read(null), units: read(new Map()), services: read(new Map()), enabled: read(new Set(enabled.map(name => `kvm-tap@${name}.service`))),
     files: read(new Map(Object.entries(files).map(([path, content]) => [path, { path, content }]))),
     deviceSysctls: read(new Map(Object.entries(sysctls))),

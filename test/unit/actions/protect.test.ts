@@ -11,6 +11,7 @@ import { protectionOf } from "../../../src/model/protection.ts";
 import { NOTHING_READ } from "../../../src/model/snapshot.ts";
 import type { Libvirt, Reading, Snapshot } from "../../../src/model/snapshot.ts";
 import type { Link } from "../../../src/model/tap.ts";
+import { NOTHING_NEEDED } from "../../harness/fixture.ts";
 
 const read = <T>(value: T): Reading<T> => ({ state: "read", value });
 
@@ -43,7 +44,7 @@ interface Host {
 const host = ({ guests, links = [], enabled = [], files = {}, libvirt = {}, hook = true }: Host): Snapshot => ({
     ...NOTHING_READ,
     libvirt: read({ version: "11.3.0", driver: "QEMU", ...libvirt }), guests: read(guests), links: read(links),
-    addresses: read(new Map([["t0", [{ family: "inet", address: "169.254.0.1", prefix: 32, scope: "global" } as const]]])),
+    addresses: read(new Map(links.some(({ name }) => name === "t0") ? [["t0", [{ family: "inet", address: "169.254.0.1", prefix: 32, scope: "global" }]]] : [])),
     routes: read([{ family: "inet", destination: "10.0.0.2", type: "unicast", table: "main", device: "t0" }]),
     units: read(new Map(enabled.map(name => [name, { name, enabled: true, active: "active" }]))),
     enabled: read(new Set(enabled.map(name => `kvm-tap@${name}.service`))),
@@ -51,7 +52,7 @@ const host = ({ guests, links = [], enabled = [], files = {}, libvirt = {}, hook
     // Those run that make devices.
     services: read(new Map(Object.keys(files).flatMap(path => path.endsWith(".netdev") ? ["systemd-networkd.service"]
         : path.startsWith("/etc/network/") ? ["networking.service"] : []).map(unit => [unit, "active"]))),
-    profiles: read(new Map()), hook: read({ installed: true, inEffect: hook }),
+    needs: read(NOTHING_NEEDED), profiles: read(new Map()), hook: read({ installed: true, inEffect: hook }),
 });
 
 const one = (which: Host, more: Partial<ProtectTarget> = {}) => planProtect(host(which), { targets: [{ uuid: "g", index: 0, ...more }] });

@@ -26,6 +26,7 @@ import { NEW_TAP, textProblems } from "../../../src/model/tap-text.ts";
 import { newDeviceProblem } from "../../../src/model/validate.ts";
 import { unitOf } from "../../../src/actions/tap-steps.ts";
 import { tapRows } from "../../../src/pages/taps/rows.ts";
+import { NOTHING_NEEDED } from "../../harness/fixture.ts";
 
 const read = <T>(value: T): Reading<T> => ({ state: "read", value });
 
@@ -46,7 +47,8 @@ function host(name: string, managed = ""): Snapshot {
             index: 5, name, mtu: 1500, up: true, carrier: false, kind: "tun", mac: "fe:54:00:00:00:01", addrGenMode: "none",
             tun: { type: "tap", persistent: true, multiQueue: false, vnetHdr: true },
         }]),
-        addresses: read(new Map()), routes: read([]), rules: read([]), profiles: read(new Map()), networkd: read(new Map([[5, "/etc/all.network"]])),
+        needs: read(NOTHING_NEEDED), addresses: read(new Map()), routes: read([]), rules: read([]), 
+    profiles: read(new Map()), networkd: read(new Map([[5, "/etc/all.network"]])),
         natTable: read(null), units: read(new Map([[name, { name, enabled: true, active: "active" }]])),
         enabled: read(new Set([`kvm-tap@${name}.service`])),
         services: read(new Map([["systemd-networkd.service", "active"]])),

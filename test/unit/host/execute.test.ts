@@ -6,6 +6,8 @@ import { Unreadable } from "../../../src/host/reading.ts";
 import { ChangedMeanwhile, CommandError, type Machine, type RunOptions } from "../../../src/host/run.ts";
 import { msg } from "../../../src/model/message.ts";
 import type { Plan, Step } from "../../../src/model/plan.ts";
+import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
+import type { Touch } from "../../../src/model/touch.ts";
 
 const says = msg("Do it");
 const command = (...argv: string[]) => ({ type: "command" as const, argv });
@@ -17,12 +19,15 @@ interface Fake {
     /** Commands, and files by path, whose answer is lost, with what happens all the same. */
     lost?: Record<string, { problem: string; happens?: boolean }>;
     verify?: Verifier["verify"];
+    now?: Snapshot;
     /** What is done right before a file is written. */
     meanwhile?: (files: Map<string, string>) => void;
 }
 
 /** A machine with files, on which the commands named in `fails` fail. */
-function fake({ fails = [], files = {}, lost = {}, verify = holds => Promise.resolve(holds({} as never)), meanwhile }: Fake = {}) {
+function fake(
+    { fails = [], files = {}, lost = {}, now = NOTHING_READ, verify = holds => Promise.resolve(holds({} as never)), meanwhile }: Fake = {},
+) {
     const log: string[] = [];
     const content = new Map(Object.entries(files));
     const silent = new Map(Object.entries(lost));
@@ -58,11 +63,12 @@ function fake({ fails = [], files = {}, lost = {}, verify = holds => Promise.res
             return gone ? Promise.reject(new CommandError([path], gone.problem, null, "")) : Promise.resolve();
         },
     };
-    const execute = executor(machine, { verify }, () => Promise.resolve("ann\nbob"));
+    const look = () => Promise.resolve(now);
+    const execute = executor(machine, { verify, look }, () => Promise.resolve("ann\nbob"));
     const states: string[] = [];
-    const run = (steps: Step[], holds = true) => execute({ title: msg("Make $0", "it"), steps, holds: () => holds },
+    const run = (steps: Step[], holds = true, touches: Touch = {}) => execute({ title: msg("Make $0", "it"), steps, touches, holds: () => holds },
         (step, state) => states.push(`${step} ${state}`));
-    return { run, log, states, content, options, machine };
+    return { run, log, states, content, options, machine, look };
 }
 
 test("what has been done outlasts a power cut: files with their folders, and links of units", async () => {
@@ -207,16 +213,16 @@ test.each<[string, Verifier["verify"], string, string]>([
     ["cannot be read again", () => Promise.reject(new Unreadable(msg("It hangs."), "no answer")), "It hangs.", "no answer"],
     ["cannot be judged", holds => Promise.resolve(holds({} as never)), "What was read of the host could not be compared with what was planned.", "odd"],
 ])("a host that %s after all steps ends in a sentence", async (_what, verify, sentence, words) => {
-    const { machine } = fake();
-    const execute = executor(machine, { verify }, () => Promise.reject(new Error("nobody")));
+    const { machine, look } = fake();
+    const execute = executor(machine, { verify, look }, () => Promise.reject(new Error("nobody")));
     const result = await execute({ title: says, steps: [{ says, does: command("one") }], holds: () => { throw new Error("odd"); } }, () => undefined);
     expect(result).toEqual({ state: "done", holds: false, unknown: { says: msg(sentence), words } });
 });
 
 test("a listener that throws does not stop a plan", async () => {
     const silent = jest.spyOn(console, "error").mockImplementation(() => undefined);
-    const { machine, log } = fake({ fails: ["two"] });
-    const execute = executor(machine, { verify: () => Promise.resolve(true) }, () => Promise.resolve("ann"));
+    const { machine, look, log } = fake({ fails: ["two"] });
+    const execute = executor(machine, { verify: () => Promise.resolve(true), look }, () => Promise.resolve("ann"));
     const result = await execute({
         title: says, holds: () => true, steps: [{ says, does: command("one"), undo: command("undo-one") }, { says, does: command("two") }],
     }, () => { throw new Error("gone"); });
@@ -238,4 +244,19 @@ test("an undo takes every step back, in reverse, and files only while they are a
         { does: file("/f", "old"), undo: file("/f", "new"), expects: { path: "/f", content: "new" } },
     ]);
     expect(undoing({ ...plan, steps: [{ says, does: command("for ever") }] })).toBeUndefined();
+});
+
+test("what the host has come to need since the plan was made stops it before its first command", async () => {
+    const read = <T,>(value: T) => ({ state: "read" as const, value });
+    const needs = { nameServers: [], neighbours: [], unknown: [], ways: new Map(), peers: [{ address: "10.0.0.2" }] };
+    const now: Snapshot = {
+        ...NOTHING_READ, links: read([]), addresses: read(new Map()), routes: read([]), rules: read([]), guests: read([]),
+        files: read(new Map()),
+        needs: read(needs),
+    };
+    const to = (destination: string): Touch => ({ gives: [{ name: "t0", addresses: [], routes: [{ destination }] }] });
+    const { run, log } = fake({ now });
+    expect(await run([{ says, does: command("make") }], true, to("10.0.0.0/24"))).toMatchObject({ state: "failed", says: { args: ["10.0.0.0/24", "10.0.0.2"] } });
+    expect(log).toEqual([]);
+    expect(await run([{ says, does: command("make") }], true, to("10.0.1.0/24"))).toMatchObject({ state: "done" });
 });

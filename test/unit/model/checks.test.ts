@@ -8,6 +8,7 @@ import { inEnglish } from "../../../src/model/message.ts";
 import { NOTHING_READ } from "../../../src/model/snapshot.ts";
 import type { Reading, Snapshot } from "../../../src/model/snapshot.ts";
 import type { Link } from "../../../src/model/tap.ts";
+import { NOTHING_NEEDED } from "../../harness/fixture.ts";
 
 const read = <T>(value: T): Reading<T> => ({ state: "read", value });
 
@@ -33,7 +34,8 @@ const host = (guests: Guest[], links: Link[], byHand = false): Snapshot => ({
     ...NOTHING_READ, libvirt: read({ version: "11.3.0", driver: "QEMU" }), guests: read(guests), links: read(links),
     units: read(new Map(byHand ? [] : links.map(({ name }) => [name, { name, enabled: true, active: "active" }]))),
     files: read(new Map(byHand ? [] : links.map(({ name }) => [`/etc/kvm-tap/${name}.tap`, { path: `/etc/kvm-tap/${name}.tap`, content: `tuntap add dev ${name} mode tap\n` }]))),
-    enabled: read(new Set(byHand ? [] : links.map(({ name }) => `kvm-tap@${name}.service`))), profiles: read(new Map()), addresses: read(new Map()), routes: read([]),
+    enabled: read(new Set(byHand ? [] : links.map(({ name }) => `kvm-tap@${name}.service`))), profiles: read(new Map()),
+    needs: read(NOTHING_NEEDED), addresses: read(new Map()), routes: read([]),
     services: read(new Map([["libvirtd.service", "active"]])), hook: read({ installed: true, inEffect: true }),
 });
 

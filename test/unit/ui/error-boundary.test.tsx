@@ -7,6 +7,7 @@ import { jest } from "@jest/globals";
 import { cleanup, render, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { NOTHING_READ, type Reading, type Snapshot } from "../../../src/model/snapshot.ts";
+import { NOTHING_NEEDED } from "../../harness/fixture.ts";
 import { withTaps } from "../../harness/taps.ts";
 import { bareMachine, stubCockpit } from "../pages/cockpit-stub.ts";
 
@@ -50,7 +51,11 @@ test.each<[string, Partial<Snapshot>]>([
 });
 
 test("a dialog that throws: its words in a dialog that can be closed, and the page is as it was", async () => {
-    show({ ...NOTHING_READ, access: "admin", ...{ links: { state: "read", value: [] }, files: { state: "read", value: new Map() } }, addresses: broken() }, "taps");
+    const none = { state: "read" as const, value: [] };
+    show({
+        ...NOTHING_READ, access: "admin", links: none, routes: none, files: { state: "read", value: new Map() },
+        needs: { state: "read", value: NOTHING_NEEDED }, addresses: broken(),
+    }, "taps");
     await userEvent.click(screen.getByRole("button", { name: "Create device…" }));
     expect(screen.getByRole("dialog").textContent).toContain("nobody thought of this");
     expect(screen.getByRole("button", { name: "Reload" })).toBeTruthy();

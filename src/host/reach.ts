@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What the host itself needs to reach (model/host-reach.ts) and no stream announces: a few processes, whatever runs on the host, when a
+// form opens and again before its plan runs.
+import { msg, type Message } from "../model/message.ts";
+import { parseAddress } from "../model/nat-address.ts";
+import type { HostNeeds, Neighbour, Peer } from "../model/snapshot.ts";
+import type { Hop } from "../model/tap.ts";
+import { hopOf, IpError, objectsIn } from "./ip.ts";
+import { CommandError, type Machine } from "./run.ts";
+
+/** Where a resolver that runs on the host itself keeps the name servers that it asks; resolv.conf then names only the resolver. */
+const RESOLVERS = [
+    "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf", "/run/NetworkManager/no-stub-resolv.conf", "/run/NetworkManager/resolv.conf",
+    "/run/resolvconf/resolv.conf", "/run/dnsmasq/resolv.conf",
+] as const;
+
+/** One address as tools print it: without brackets, port, zone and the IPv4 in IPv6 of sockets for both. Undefined for none ("*"). */
+function plain(text: string): string | undefined {
+    const bare = text.replace(/%[^\]]*/, "").replace(/^\[|\]$/g, "").replace(/^::ffff:(?=[\d.]+$)/i, "");
+    return parseAddress(bare)?.address;
+}
+
+/** `ADDRESS:PORT`, the address in brackets where it is IPv6. */
+function withoutPort(text: string): string | undefined {
+    return plain(text.replace(/:[^:\]]*$/, ""));
+}
+
+/** Lines `nameserver ADDRESS` of resolv.conf(5). */
+export function nameServersIn(output: string): string[] {
+    return unique([...output.matchAll(/^\s*nameserver\s+(\S+)/gm)].map(([, text = ""]) => plain(text)));
+}
+
+/** `ss -Htun`: protocol, state, queues, both ends. Connected sockets of UDP are "ESTAB", too. */
+export function peersIn(output: string): Peer[] {
+    return output.split("\n").map(line => line.trim().split(/\s+/)).flatMap(([, state, , , own = "", peer = ""]) => {
+        const address = state === "ESTAB" ? withoutPort(peer) : undefined, local = withoutPort(own);
+        return address === undefined ? [] : [{ address, ...local !== undefined && { local } }];
+    });
+}
+
+/** `wg show all endpoints`: interface, public key, address and port or "(none)". */
+export function endpointsIn(output: string): string[] {
+    return unique([...output.matchAll(/^\S+\t\S+\t(\S+)$/gm)].map(([, text = ""]) => withoutPort(text)));
+}
+
+/** `ip xfrm state`: a line "src ADDRESS dst ADDRESS" for each way of a tunnel of IPsec. */
+export function xfrmIn(output: string): string[] {
+    return unique([...output.matchAll(/^src (\S+) dst (\S+)/gm)].flatMap(([, from = "", to = ""]) => [plain(from), plain(to)]));
+}
+
+/** States of a neighbour who has not answered lately (neighbour.c): whether anybody would is not known before a question, or not yet. */
+const UNASKED = ["STALE", "DELAY", "PROBE"];
+
+/** `neigh show` as JSON: entries that nobody answered for have no lladdr. `ports`: of bridges, by bridge and lladdr. */
+export function entriesIn(answer: string, ports: ReadonlyMap<string, string> = new Map()): Neighbour[] {
+    return objectsIn(answer).flatMap(({ dst, dev, lladdr, state }) => {
+        if (typeof dst !== "string" || typeof dev !== "string" || typeof lladdr !== "string")
+            return [];
+        const port = ports.get(`${dev} ${lladdr}`);
+        return [{
+            address: dst, device: dev, ...Array.isArray(state) && UNASKED.some(each => state.includes(each)) && { stale: true as const },
+            ...port !== undefined && { port },
+        }];
+    });
+}
+
+/** `bridge -j fdb show`: behind which port a bridge has seen an Ethernet address. */
+export function portsIn(answer: string): Map<string, string> {
+    return new Map(objectsIn(answer || "[]").flatMap(({ mac, ifname, master, state }): [string, string][] =>
+        typeof mac === "string" && typeof ifname === "string" && typeof master === "string" && state !== "permanent"
+            ? [[`${master} ${mac}`, ifname]] : []));
+}
+
+/** `route get` as JSON; undefined where the kernel would not send at all. */
+export function wayIn(answer: string): Hop | undefined {
+    try {
+        return objectsIn(answer).map(hopOf)[0];
+    } catch (error) {
+        if (error instanceof IpError)
+            return undefined;
+        throw error;
+    }
+}
+
+function unique(texts: readonly (string | undefined)[]): string[] {
+    return [...new Set(texts.filter(text => text !== undefined))];
+}
+
+/** A host may have thousands of connections with one other. */
+function distinct(peers: readonly Peer[]): Peer[] {
+    return [...new Map(peers.map(peer => [`${peer.address} ${peer.local ?? ""}`, peer])).values()];
+}
+
+/** Of a program that need not be there. */
+async function optional(machine: Machine, argv: readonly string[]): Promise<string | undefined> {
+    try {
+        return await machine.run(argv);
+    } catch (error) {
+        if (error instanceof CommandError)
+            return undefined;
+        throw error;
+    }
+}
+
+export interface NeedsFrom {
+    /** Asks the running ip; answers in the order of the commands. */
+    ask(commands: readonly string[]): Promise<string[]>;
+    /** Names of the links of that kind. */
+    wireguard: readonly string[];
+    /** Some TAP device is the port of a bridge. */
+    bridged: boolean;
+}
+
+/** Rejects with CommandError where ss cannot be run, and with IpError where the neighbours cannot be read. */
+export async function readNeeds(machine: Machine, { ask, wireguard, bridged }: NeedsFrom): Promise<HostNeeds> {
+    const [servers, sockets, xfrm, endpoints, ports, [table = ""]] = await Promise.all([
+        machine.run(["grep", "-shE", "^[[:space:]]*nameserver[[:space:]]", ...RESOLVERS], { accept: [1, 2] }),
+        machine.run(["ss", "-Htun"]),
+        optional(machine, ["ip", "xfrm", "state"]), // fails where the kernel has no IPsec
+        wireguard.length === 0 ? "" : optional(machine, ["wg", "show", "all", "endpoints"]),
+        bridged ? optional(machine, ["bridge", "-j", "fdb", "show"]) : "",
+        ask(["neigh show"]),
+    ]);
+    const unknown: Message[] = endpoints === undefined
+        ? [msg("Whom $0 is connected with is not known: it could be read with the package wireguard-tools.", wireguard.join(", "))] : [];
+    const nameServers = nameServersIn(servers), tunnels = [...xfrmIn(xfrm ?? ""), ...endpointsIn(endpoints ?? "")];
+    const peers = distinct([...peersIn(sockets), ...tunnels.map(address => ({ address }))]);
+    return { nameServers, peers, neighbours: entriesIn(table, portsIn(ports ?? "")), ways: await readWays(ask, [...nameServers, ...peers.map(({ address }) => address)]), unknown };
+}
+
+async function readWays(ask: NeedsFrom["ask"], addresses: readonly string[]): Promise<Map<string, Hop>> {
+    const all = unique(addresses), answers = await ask(all.map(address => `route get ${address}`));
+    return new Map(all.flatMap((address, index): [string, Hop][] => {
+        const way = wayIn(answers[index] ?? "");
+        return way ? [[address, way]] : [];
+    }));
+}
+
+/** The command that makes the kernel ask whether a neighbour is there. */
+export function askingFor({ device, address, stale }: Neighbour): string {
+    return stale ? `neigh change ${address} dev ${device} nud probe\n` : `neigh replace ${address} dev ${device} use\n`;
+}
+
+/** Whether the kernel still waits for the answer of one of these. */
+export function isAsking(answer: string, neighbours: readonly Neighbour[]): boolean {
+    const asked = new Set(neighbours.map(({ device, address }) => `${device} ${address}`));
+    return objectsIn(answer).some(({ dst, dev, state }) => asked.has(`${String(dev)} ${String(dst)}`)
+        && Array.isArray(state) && ["INCOMPLETE", "PROBE"].some(each => state.includes(each)));
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+// What a host lives on is not given away, in whatever spelling and however wide; what only lies beside it can be had.
+import { carried, reachOf, type ReachKind, type ReachUse } from "../../../src/model/host-reach.ts";
+import { inEnglish } from "../../../src/model/message.ts";
+import { parsePrefix } from "../../../src/model/nat-address.ts";
+import { NOTHING_READ, type HostNeeds, type Reading, type Snapshot } from "../../../src/model/snapshot.ts";
+import type { Link, LinkAddress, Route } from "../../../src/model/tap.ts";
+
+const read = <T>(value: T): Reading<T> => ({ state: "read", value });
+
+const tap = (name: string): Link =>
+    ({ index: 9, name, mtu: 1500, up: true, carrier: true, kind: "tun", tun: { type: "tap", persistent: true, multiQueue: false, vnetHdr: true } });
+const link = (name: string, more: Partial<Link> = {}): Link => ({ index: 2, name, mtu: 1500, up: true, carrier: true, ...more });
+const address = (text: string): LinkAddress => {
+    const [ip = "", length = ""] = text.split("/");
+    return { family: ip.includes(":") ? "inet6" : "inet", address: ip, prefix: Number(length), scope: "global" };
+};
+const route = (words: string, more: Partial<Route> = {}): Route => {
+    const [destination = "", ...rest] = words.split(" ");
+    const said = (key: string) => { const at = rest.indexOf(key); return at < 0 ? undefined : rest[at + 1]; };
+    const [device, gateway, protocol] = [said("dev"), said("via"), said("proto")];
+    return {
+        family: words.includes(":") ? "inet6" : "inet", destination, type: "unicast", table: said("table") ?? "main",
+        ...device && { device }, ...gateway && { gateway }, ...protocol && { protocol }, ...more,
+    };
+};
+
+const peers = (...addresses: string[]) => addresses.map(each => ({ address: each }));
+
+const NEEDS: HostNeeds = { nameServers: ["198.51.100.53", "2001:db8:ff::53"], neighbours: [], peers: peers("198.51.100.7", "2001:db8:77::7"), ways: new Map(), unknown: [] };
+
+/** eth0 with both families, a guest's tap0, OpenVPN's tapvpn, a tunnel, a router by a host route, two routers of one route. */
+function host(more: { needs?: Partial<HostNeeds>; routes?: string[]; links?: Link[] } = {}): Snapshot {
+    return {
+        ...NOTHING_READ, guests: read([]), files: read(new Map([["/etc/kvm-tap/tap0.tap", { path: "/etc/kvm-tap/tap0.tap", content: "" }]])),
+        links: read([link("eth0"), link("eth1"), tap("tap0"), tap("tapvpn"), link("gre1", { remote: "192.0.2.200" }), ...more.links ?? []]),
+        addresses: read(new Map([
+            ["lo", [address("127.0.0.1/8"), address("::1/128")]],
+            ["eth0", [address("203.0.113.1/24"), address("2001:db8:1::2/64"), address("fe80::1/64")]], ["eth1", [address("172.31.0.9/32")]],
+            ["tap0", [address("169.254.0.1/32"), address("fe80::1/64")]], ["tapvpn", [address("10.8.0.2/24")]],
+        ])),
+        routes: read([
+            ...["default via 203.0.113.254 dev eth0", "default via fe80::9 dev eth0", "203.0.113.0/24 dev eth0 proto kernel", "2001:db8:1::/64 dev eth0 proto kernel",
+                "172.31.1.1 dev eth1", "default via 172.31.1.1 dev eth1 table 100", "10.8.0.0/24 dev tapvpn proto kernel", "10.0.0.2 dev tap0",
+                "192.168.50.0/24 via 10.0.0.2 dev tap0", "fe80::/64 dev eth0 proto kernel", "203.0.113.77 dev kvmtap-hold proto 107",
+                ...more.routes ?? []].map(words => route(words)),
+            route("192.168.99.0/24", { hops: [{ device: "eth0", gateway: "203.0.113.250" }, { device: "eth1", gateway: "172.31.1.2" }] }),
+            route("203.0.113.1", { type: "local", table: "local", device: "eth0" }),
+        ]),
+        needs: read({ ...NEEDS, ...more.needs }),
+    };
+}
+
+function ask(text: string, use: ReachUse = {}, snapshot = host()) {
+    const prefix = parsePrefix(text);
+    if (!prefix)
+        throw new Error(text);
+    return reachOf(snapshot, prefix, use);
+}
+
+test.each<[string, ReachKind]>([
+    ["0.0.0.0/0", "default"], ["::/0", "default"], ["0::0/0", "default"],
+    ["0.0.0.0/1", "network"], ["128.0.0.0/1", "network"], ["2000::/3", "network"],
+    ["203.0.113.0/24", "network"], ["203.0.112.0/20", "network"], ["2001:db8:1::/64", "network"], ["2001:db8::/32", "network"],
+    ["10.8.0.0/24", "network"], ["10.8.0.0/16", "network"],
+    ["203.0.113.1/32", "address"], ["203.0.113.0/30", "address"], ["2001:db8:1::2", "address"], ["169.254.0.1", "address"], ["172.31.0.9", "address"],
+    ["203.0.113.254", "gateway"], ["203.0.113.252/30", "gateway"], ["172.31.1.1", "gateway"], ["172.31.1.0/24", "network"],
+    ["203.0.113.250", "gateway"], ["172.31.1.2", "gateway"],
+    ["198.51.100.53", "name-server"], ["198.51.100.48/28", "name-server"], ["2001:db8:ff::/64", "name-server"],
+    ["198.51.100.7", "peer"], ["198.51.100.0/28", "peer"], ["2001:db8:77::7", "peer"], ["192.0.2.200", "peer"], ["192.0.2.128/25", "peer"],
+    ["203.0.113.255", "reserved"], ["203.0.113.0", "reserved"], ["2001:db8:1::", "reserved"],
+])("%s is refused: %s", (text, kind) => {
+    const { refused, kind: found, hint } = ask(text);
+    expect([found, hint]).toEqual([kind, undefined]);
+    expect(refused && inEnglish(refused)).toContain(parsePrefix(text)?.address);
+});
+
+test.each(["203.0.113.20", "203.0.113.64/27", "2001:db8:1::20", "2001:db8:1::/96"])(
+    "%s of the host's own network, with nothing of the host in it: a longer prefix wins", text => {
+        if (text === "2001:db8:1::/96") // the host's own ::2 is in it
+            return expect(ask(text).kind).toBe("address");
+        const { refused, hint } = ask(text);
+        expect(refused).toBeUndefined();
+        expect(hint && inEnglish(hint)).toMatch(/lies in the network .* of eth0/);
+    });
+
+test.each(["10.0.0.9", "10.0.0.0/24", "198.51.100.64/26", "2001:db8:5::/48", "192.168.50.0/24", "172.31.1.3"])("%s is free, and nothing need be known", text => {
+    expect(ask(text)).toEqual({});
+});
+
+test("what a neighbour answers for is in use; on the device itself, and on a guest's, it is the guest", () => {
+    const neighbours = [{ device: "eth0", address: "203.0.113.20" }, { device: "tap0", address: "10.0.0.2" }, { device: "tapnew", address: "10.0.0.3" }];
+    const snapshot = host({ needs: { neighbours } });
+    expect(ask("203.0.113.20", {}, snapshot).kind).toBe("neighbour");
+    expect(ask("203.0.113.16/28", {}, snapshot).kind).toBe("neighbour");
+    expect(ask("203.0.113.21", {}, snapshot).kind).toBeUndefined();
+    expect(ask("10.0.0.2", { device: "tap0" }, snapshot)).toEqual({});
+    expect(ask("10.0.0.3", { device: "tapnew" }, snapshot)).toEqual({});
+});
+
+test("what the host reaches over this very device, or over a guest's by a closer route, is not lost", () => {
+    const snapshot = host({ needs: { nameServers: ["10.0.0.2"], peers: peers("10.0.0.2", "192.168.50.4") } });
+    expect(ask("10.0.0.2", { device: "tap0" }, snapshot)).toEqual({});
+    expect(ask("192.168.50.0/24", { device: "tap0" }, snapshot)).toEqual({});
+    expect(ask("10.0.0.0/24", { device: "other0" }, snapshot)).toEqual({});
+    expect(ask("10.0.0.2", { device: "other0" }, snapshot).kind).toBe("gateway");
+    expect(ask("192.168.50.4", { device: "other0" }, snapshot).kind).toBe("peer");
+});
+
+test("the gateway of guests is the host's own address on all of their devices, and on no other", () => {
+    expect(ask("169.254.0.1", { device: "new0", own: true })).toEqual({});
+    expect(ask("203.0.113.1", { device: "new0", own: true }).kind).toBe("address");
+    expect(ask("10.8.0.2", { device: "new0", own: true }).kind).toBe("address");
+    expect(ask("203.0.113.254", { device: "new0", own: true }).kind).toBe("gateway");
+    expect(ask("203.0.113.20", { device: "new0", own: true }).hint).toBeDefined();
+});
+
+test.each(["links", "addresses", "routes", "needs"] as const)("nothing is said while %s are unread, or with why they cannot be read", part => {
+    expect(ask("10.0.0.9", {}, { ...host(), [part]: { state: "reading" } }).kind).toBe("unread");
+    const failed = { state: "failed" as const, says: { id: "ss is not installed." }, words: "" };
+    expect(ask("10.0.0.9", {}, { ...host(), [part]: failed }).refused).toBe(failed.says);
+});
+
+test("what of the host goes over a device", () => {
+    const over = (device: string, snapshot = host()) => carried(snapshot, { device }).map(inEnglish);
+    expect(over("tap0")).toEqual([]);
+    expect(over("eth0")).toEqual([expect.stringContaining("The host's own default route leads over eth0"), expect.stringContaining("198.51.100.53"), expect.stringContaining("198.51.100.7")]);
+    expect(over("tapvpn", host({ needs: { peers: peers("10.8.0.1") } }))).toEqual([expect.stringContaining("connected with 10.8.0.1 over tapvpn")]);
+    expect(over("tapvpn", host({ routes: ["198.51.100.0/24 via 10.8.0.1 dev tapvpn"] }))).toEqual([
+        expect.stringContaining("name server 198.51.100.53"), expect.stringContaining("198.51.100.7")]);
+});
