@@ -9,6 +9,7 @@ import { pairInterfaces, parseInterface, pciText } from "../model/guest.ts";
 import type { Guest, Interface, InterfacePair } from "../model/guest.ts";
 import { formOf, hasLivePart, liveWish, tookOver } from "../model/interface-form.ts";
 import type { InterfaceForm } from "../model/interface-form.ts";
+import type { Interruption } from "../model/host-reach.ts";
 import { editXml, sameXml, withChild, withoutChild } from "../model/interface-xml.ts";
 import { msg } from "../model/message.ts";
 import type { Message } from "../model/message.ts";
@@ -17,6 +18,7 @@ import { valueOf } from "../model/snapshot.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { child, parseElement } from "../model/xml.ts";
 import { interfaceProblems } from "./interface-problems.ts";
+import { plannedWith } from "./tap-steps.ts";
 
 /** What to do in the running guest: nothing; what libvirt can change in place; or unplug the interface and plug it in again. */
 export type LiveWish = "no" | "change" | "replug";
@@ -63,15 +65,22 @@ export function planInterface(snapshot: Snapshot, wish: InterfaceWish): Planned 
     const steps = pair ? changeSteps(guest, pair, wish) : addSteps(guest, wish);
     if (steps.some(step => step === "ambiguous"))
         return ambiguous();
-    return {
-        plan: {
-            title: pair ? msg("Change an interface of $0", guest.name) : msg("Add an interface to $0", guest.name),
-            steps: steps.filter(step => step !== "ambiguous"),
-            notes: notes(snapshot, guest, pair, wish),
-            about: about(guest, before, formOf(wish.xml)),
-            holds: after => promised(after, guest, pair, wish),
-        },
-    };
+    return plannedWith(snapshot, { interrupts: interruptions(pair?.live, wish) }, [], () => ({
+        title: pair ? msg("Change an interface of $0", guest.name) : msg("Add an interface to $0", guest.name),
+        steps: steps.filter(step => step !== "ambiguous"),
+        notes: notes(snapshot, guest, pair, wish),
+        about: about(guest, before, formOf(wish.xml)),
+        holds: after => promised(after, guest, pair, wish),
+    }));
+}
+
+/** What passes no packets for a while: an interface that is plugged in anew, loses its link, or gets another filter. */
+function interruptions(live: Interface | undefined, { xml, live: how }: InterfaceWish): Interruption[] {
+    if (!live?.target || how === "no")
+        return [];
+    const now = formOf(live.xml), then = formOf(liveWish(live.xml, xml));
+    const cuts = how === "replug" || (then.linkState === "down" && now.linkState !== "down") || then.filter !== now.filter;
+    return cuts ? [{ device: live.target }] : [];
 }
 
 /** Takes an interface out of the configured definition, the running guest, or both. */
@@ -86,19 +95,18 @@ export function planRemoveInterface(snapshot: Snapshot, wish: RemoveWish): Plann
         return { problems: [{ says: msg("Choose where the interface is to be removed from.") }] };
     if ([live, configured].some(iface => iface && isAmbiguous(guest, iface)))
         return ambiguous();
-    return {
-        plan: {
-            title: msg("Remove an interface of $0", guest.name),
-            steps: [...live ? [detach(guest, live, "live")] : [], ...configured ? [detach(guest, configured, "config")] : []],
-            notes: [
-                ...live ? [msg("The running guest has to let go of the interface. One that is paused, still booting or hung does not.")] : [],
-                ...!live && pair?.live ? [msg("The running guest keeps the interface until it is shut down.")] : [],
-                ...!configured && pair?.configured ? [msg("The interface stays in the definition and is back at the next start.")] : [],
-            ],
-            about: about(guest, configured ?? live),
-            holds: after => !(live && stillThere(after, guest, live, "live")) && !(configured && stillThere(after, guest, configured, "config")),
-        },
-    };
+    const interrupts = live?.target === undefined ? [] : [{ device: live.target }];
+    return plannedWith(snapshot, { interrupts }, [], () => ({
+        title: msg("Remove an interface of $0", guest.name),
+        steps: [...live ? [detach(guest, live, "live")] : [], ...configured ? [detach(guest, configured, "config")] : []],
+        notes: [
+            ...live ? [msg("The running guest has to let go of the interface. One that is paused, still booting or hung does not.")] : [],
+            ...!live && pair?.live ? [msg("The running guest keeps the interface until it is shut down.")] : [],
+            ...!configured && pair?.configured ? [msg("The interface stays in the definition and is back at the next start.")] : [],
+        ],
+        about: about(guest, configured ?? live),
+        holds: after => !(live && stillThere(after, guest, live, "live")) && !(configured && stillThere(after, guest, configured, "config")),
+    }));
 }
 
 /** For the history. What is converted is kept there as it was, so that it can be converted back: there is no other place to keep it. */

@@ -7,6 +7,7 @@ import { convertedTo, formOf, newInterface, withFields } from "../../../src/mode
 import { inEnglish } from "../../../src/model/message.ts";
 import type { Planned, Step } from "../../../src/model/plan.ts";
 import { NOTHING_READ } from "../../../src/model/snapshot.ts";
+import { NOTHING_NEEDED } from "../../harness/fixture.ts";
 import type { Snapshot } from "../../../src/model/snapshot.ts";
 import type { Link } from "../../../src/model/tap.ts";
 
@@ -14,11 +15,12 @@ const link = (name: string, more: Partial<Link> = {}): Link => ({ index: 1, name
 const tap = (name: string, multiQueue = false) =>
     link(name, { kind: "tun", mac: "fe:00:00:00:00:01", tun: { type: "tap", persistent: true, multiQueue, vnetHdr: false } });
 
-function snapshotOf(guests: readonly Guest[]): Snapshot {
+const read = <T,>(value: T) => ({ state: "read" as const, value });
+
+function snapshotOf(guests: readonly Guest[], more: Partial<Snapshot> = {}): Snapshot {
     return {
-        ...NOTHING_READ,
-        guests: { state: "read", value: guests },
-        links: { state: "read", value: [tap("tap0"), tap("tap1"), tap("many", true), link("br0", { kind: "bridge" })] },
+        ...NOTHING_READ, guests: read(guests), addresses: read(new Map()), routes: read([]), needs: read(NOTHING_NEEDED),
+        links: read([tap("tap0"), tap("tap1"), tap("many", true), link("br0", { kind: "bridge" })]), ...more,
     };
 }
 
@@ -244,5 +246,30 @@ describe("a pending change can be changed back", () => {
         const at = pairInterfaces(subject).findIndex(({ configured }) => !configured);
         expect(problems(plan([subject], at, { xml: withFields(on("tap1"), { target: "tap0" }), config: false, live: "replug" }))).toEqual(
             ["target: Another interface of this guest uses tap0 already."]);
+    });
+});
+
+describe("a guest that the host itself is reached over", () => {
+    const peer = { ...NOTHING_NEEDED, peers: [{ address: "10.9.0.7" }] };
+    const carrying = snapshotOf([running], {
+        needs: read({ ...peer, ways: new Map([["10.9.0.7", { device: "tap0" }]]) }),
+        links: read([{ ...tap("tap0"), carrier: true }, tap("tap1")]),
+    });
+    const opened = pairInterfaces(running)[0] ?? {};
+    const change = (fields: Parameters<typeof withFields>[1], live: InterfaceWish["live"]) =>
+        problems(planInterface(carrying, { uuid: "charon", opened, config: true, live, xml: withFields(first, fields) }));
+    const breaks = [expect.stringMatching(/connected with 10\.9\.0\.7 over tap0: this would break the connection/)];
+
+    test("is not unplugged, plugged in anew, or without its link", () => {
+        expect(problems(planRemoveInterface(carrying, { uuid: "charon", opened, config: true, live: true }))).toEqual(breaks);
+        expect(change({ mtu: "1400" }, "replug")).toEqual(breaks);
+        expect(change({ linkState: "down" }, "change")).toEqual(breaks);
+        expect(change({ filter: "no-traffic" }, "change")).toEqual(breaks);
+    });
+
+    test("but what changes at its next start, or breaks nothing, can be changed", () => {
+        expect(problems(planRemoveInterface(carrying, { uuid: "charon", opened, config: true, live: false }))).toEqual([]);
+        expect(change({ linkState: "down" }, "no")).toEqual([]);
+        expect(change({ inAverage: "1000" }, "change")).toEqual([]);
     });
 });

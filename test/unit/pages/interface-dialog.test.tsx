@@ -10,6 +10,7 @@ import type { Machine } from "../../../src/host/run.ts";
 import type { Guest } from "../../../src/model/guest.ts";
 import type { Plan } from "../../../src/model/plan.ts";
 import { NOTHING_READ } from "../../../src/model/snapshot.ts";
+import { NOTHING_NEEDED } from "../../harness/fixture.ts";
 import type { Snapshot } from "../../../src/model/snapshot.ts";
 import { bareMachine, stubCockpit } from "./cockpit-stub.ts";
 
@@ -34,13 +35,15 @@ function guestWith(configured: string, live?: string): Guest {
     });
 }
 
+const read = <T,>(value: T) => ({ state: "read" as const, value });
+
 const snapshotOf = (guest: Guest): Snapshot => ({
-    ...NOTHING_READ,
-    guests: { state: "read", value: [guest] },
-    links: { state: "read", value: ["tap0", "tap1"].map((name, index) => ({
+    ...NOTHING_READ, addresses: read(new Map()), routes: read([]), needs: read(NOTHING_NEEDED),
+    guests: read([guest]),
+    links: read(["tap0", "tap1"].map((name, index) => ({
         index, name, mtu: 1500, up: true, carrier: false, mac: `fe:00:00:00:00:0${index}`,
         tun: { type: "tap" as const, persistent: true, multiQueue: false, vnetHdr: false },
-    })) },
+    }))),
 });
 
 let ran: Plan[];
