@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Mappings: add, change, enable, disable, remove, one or many, always in one transaction.
+import { reachUnread } from "../model/host-reach.ts";
 import type { Message } from "../model/message.ts";
 import { msg } from "../model/message.ts";
 import type { Limits, Mapping, NatDevice, NatState } from "../model/nat.ts";
@@ -116,27 +117,36 @@ interface Result {
     notes?: readonly Message[];
 }
 
-/** The frame of every planner here: read, compute, check, plan. */
-function planResult(snapshot: Snapshot, compute: (before: NatState) => Result | { problems: readonly Problem[] }): Planned {
+/**
+ * The frame of every planner here: read, compute, check, plan.
+ * @param takes the plan may take addresses that nobody has had here: then it has to be known what the host needs itself
+ */
+function planResult(
+    snapshot: Snapshot, takes: boolean, compute: (before: NatState) => Result | { problems: readonly Problem[] },
+): Planned {
     const start = startingPoint(snapshot);
     if ("problem" in start)
         return { problems: [{ says: start.problem }] };
+    const unread = takes ? reachUnread(snapshot) : undefined;
+    if (unread)
+        return { problems: [{ says: unread }] };
     const result = compute(currentState(start.reading));
     if ("problems" in result)
         return result;
     const { after, touched, title, notes = [] } = result;
-    return { plan: planState(snapshot, start.reading, after, { title, notes: [...notes, ...notesFor(snapshot, after, touched)] }) };
+    return planState(snapshot, start.reading, after, { title, notes: [...notes, ...notesFor(snapshot, after, touched)] });
 }
 
-/** Wishes read and checked against `kept`, the mappings that stay, and against each other. */
-function readWishes(snapshot: Snapshot, wishes: readonly MappingWish[], kept: readonly Mapping[]) {
+/** Wishes read and checked against `kept`, those of the mappings before that stay, and against each other. */
+function readWishes(snapshot: Snapshot, wishes: readonly MappingWish[], before: NatState, kept: readonly Mapping[]) {
+    const held = before.mappings.map(mapping => mapping.public);
     const mappings: Mapping[] = [];
     const guard = new Map<Mapping, boolean>();
     const problems = wishes.map(wish => {
         const read = readWish(snapshot, wish);
         if ("problems" in read)
             return read.problems;
-        const found = mappingProblems(snapshot, read.mapping, [...kept, ...mappings], wish.acceptOwnAddress);
+        const found = mappingProblems(snapshot, read.mapping, [...kept, ...mappings], { held, accepted: wish.acceptOwnAddress === true });
         mappings.push(read.mapping);
         if (wish.guard !== undefined)
             guard.set(read.mapping, wish.guard);
@@ -162,8 +172,8 @@ function withMappings(snapshot: Snapshot, before: NatState, kept: readonly Mappi
 
 /** Adds mappings; none unless all can be. */
 export function planMapAddresses(snapshot: Snapshot, wishes: readonly MappingWish[]): Planned {
-    return planResult(snapshot, before => {
-        const read = readWishes(snapshot, wishes, before.mappings);
+    return planResult(snapshot, true, before => {
+        const read = readWishes(snapshot, wishes, before, before.mappings);
         const problems = read.problems.flat();
         if (problems.length > 0)
             return { problems: wishes.length > 1 ? problems.map(({ says }) => ({ says })) : problems };
@@ -186,10 +196,10 @@ export function planMapAddresses(snapshot: Snapshot, wishes: readonly MappingWis
  */
 export function planImport(snapshot: Snapshot, { mappings: rows, errors }: Import, replace: boolean): Planned {
     const broken = errors.map(({ line, says }) => ({ field: `line ${line}`, says }));
-    return planResult(snapshot, before => {
+    return planResult(snapshot, true, before => {
         const keys = new Set(rows.map(row => parsePrefix(row.public)).flatMap(prefix => prefix ? [formatPrefix(prefix)] : []));
         const kept = replace ? [] : before.mappings.filter(mapping => !keys.has(mappingKey(mapping)));
-        const read = readWishes(snapshot, rows, kept);
+        const read = readWishes(snapshot, rows, before, kept);
         const problems = [...broken, ...read.problems.flatMap((found, index) =>
             found.map(({ says }) => ({ field: `line ${rows[index]?.line ?? 0}`, says })))];
         if (problems.length > 0)
@@ -230,7 +240,7 @@ function absent(before: NatState, keys: readonly string[]): Problem[] {
 
 /** Removes mappings by public address. Devices of removed mappings stay shielded while other mappings are left. */
 export function planRemoveMappings(snapshot: Snapshot, publicAddresses: readonly string[]): Planned {
-    return planResult(snapshot, before => {
+    return planResult(snapshot, false, before => {
         const problems = absent(before, publicAddresses);
         if (problems.length > 0)
             return { problems };
@@ -251,13 +261,14 @@ export function planRemoveMappings(snapshot: Snapshot, publicAddresses: readonly
 
 /** Replaces a mapping by another; the public address may change too. */
 export function planChangeMapping(snapshot: Snapshot, publicAddress: string, wish: MappingWish): Planned {
-    return planResult(snapshot, before => {
+    return planResult(snapshot, true, before => {
         const problems = absent(before, [publicAddress]);
         if (problems.length > 0)
             return { problems };
         const others = before.mappings.filter(mapping => mappingKey(mapping) !== publicAddress);
         const read = readWish(snapshot, wish);
-        const found = "problems" in read ? read.problems : mappingProblems(snapshot, read.mapping, others, wish.acceptOwnAddress);
+        const translated = { held: before.mappings.map(each => each.public), accepted: wish.acceptOwnAddress === true };
+        const found = "problems" in read ? read.problems : mappingProblems(snapshot, read.mapping, others, translated);
         if (found.length > 0 || "problems" in read)
             return { problems: found };
         const guard = new Map(wish.guard === undefined ? [] : [[read.mapping, wish.guard]]);
@@ -278,13 +289,15 @@ function asOfNow(snapshot: Snapshot, mapping: Mapping): Mapping {
 
 /** Switches mappings on or off. Disabled ones stay in the table and in the file; the host goes on holding their addresses. */
 export function planEnableMappings(snapshot: Snapshot, publicAddresses: readonly string[], enabled: boolean): Planned {
-    return planResult(snapshot, before => {
+    return planResult(snapshot, enabled, before => {
         const problems = absent(before, publicAddresses);
         if (problems.length > 0)
             return { problems };
         const chosen = (mapping: Mapping) => publicAddresses.includes(mappingKey(mapping));
         const mappings = before.mappings.map(mapping => chosen(mapping) ? asOfNow(snapshot, { ...mapping, enabled }) : mapping);
-        const refused = enabled ? before.mappings.filter(chosen).flatMap(mapping => hostProblems(snapshot, mapping, !mapping.claimed)) : [];
+        const held = before.mappings.map(mapping => mapping.public);
+        const refused = enabled
+            ? before.mappings.filter(chosen).flatMap(mapping => hostProblems(snapshot, mapping, { held, accepted: !mapping.claimed })) : [];
         if (refused.length > 0)
             return { problems: refused.map(({ says }) => ({ says })) };
         return {
@@ -307,7 +320,7 @@ export interface NatSettings {
 /** Settings of the whole host: its uplinks and their gateways, and for each device anti-spoofing and shared outbound access.
  * Devices with MAC addresses get those that their guests have now. */
 export function planNatSettings(snapshot: Snapshot, settings: NatSettings): Planned {
-    return planResult(snapshot, before => {
+    return planResult(snapshot, false, before => {
         if (settings.uplinks?.length === 0)
             return { problems: [{ field: "uplinks", says: msg("Choose at least one link to the outside.") }] };
         const base = withUplinks(snapshot, before, settings.uplinks ?? before.uplinks, settings.gateways);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What speaks against a mapping: problems forbid it, warnings are shown with the plan.
+import { reachOf, type Translated } from "../model/host-reach.ts";
 import type { Message } from "../model/message.ts";
 import { msg } from "../model/message.ts";
 import type { Mapping } from "../model/nat.ts";
 import { descriptionProblem, isSingle, mappingKey } from "../model/nat.ts";
 import type { Prefix } from "../model/nat-address.ts";
-import { formatPrefix, networkOf, overlaps, parsePrefix, span, toNumber, width } from "../model/nat-address.ts";
-import { gateways, hostAddresses, linkNamed, reservedIn, routeTo } from "../model/nat-host.ts";
+import { contains, formatPrefix, networkOf, overlaps, parsePrefix, span, width } from "../model/nat-address.ts";
+import { hostAddresses, linkNamed, routeTo } from "../model/nat-host.ts";
 import { routeInTheWay } from "../model/nat-held.ts";
 import type { Problem } from "../model/plan.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
@@ -77,38 +78,18 @@ function otherMappingProblems(mapping: Mapping, others: readonly Mapping[]): Pro
     });
 }
 
-/** Addresses that the host itself or its router needs. */
-export function hostProblems(snapshot: Snapshot, mapping: Mapping, acceptOwn: boolean): Problem[] {
-    const inside = (prefix: Prefix, address: string) => {
-        const parsed = parsePrefix(address);
-        return parsed !== undefined && overlaps(prefix, parsed);
-    };
+/** What the host itself needs: the public side would take it away, the guest's would not be a guest's. */
+export function hostProblems(snapshot: Snapshot, mapping: Mapping, translated: Translated): Problem[] {
+    const { refused, kind } = reachOf(snapshot, mapping.public, { translated });
+    const own = (prefix: Prefix) => hostAddresses(snapshot).find(({ address }) => parsePrefix(address)?.family === prefix.family
+        && contains(prefix, { ...prefix, address, length: width(prefix.family) }));
+    const mine = kind === "address" ? own(mapping.public) : undefined, inside = own(mapping.guest);
+    const says = mine ? msg("$0 is this host's own address on $1. Everything sent to the host there would go to the guest instead.",
+        mine.address, mine.device) : refused;
     return [
-        ...hostAddresses(snapshot).flatMap<Problem>(({ device, address, network }) => [
-            ...(inside(mapping.public, address) && !(acceptOwn && isSingle(mapping.public)) ? [{
-                field: "public",
-                says: msg("$0 is this host's own address on $1. Everything sent to the host there would go to the guest instead.",
-                    address, device),
-            }] : []),
-            ...(inside(mapping.guest, address)
-                ? [{ field: "guest", says: msg("$0 is this host's own address on $1, not a guest's.", address, device) }] : []),
-            ...reservedProblems(mapping.public, network, device),
-        ]),
-        ...gateways(snapshot).filter(gateway => inside(mapping.public, gateway)).map(gateway =>
-            ({ field: "public", says: msg("$0 is the gateway that this host uses.", gateway) })),
-    ].filter((problem, index, all) => all.findIndex(other => other.says.id === problem.says.id) === index);
-}
-
-/** The first and last address of a network that the host is on mean the network and everybody in it. */
-function reservedProblems(outside: Prefix, network: Prefix, device: string): Problem[] {
-    if (!isSingle(outside) || !overlaps(network, outside))
-        return [];
-    const [first, last] = reservedIn(network);
-    const number = toNumber(outside.address);
-    if (number === first)
-        return [{ field: "public", says: msg("$0 is the address of the network on $1 itself.", outside.address, device) }];
-    return number === last
-        ? [{ field: "public", says: msg("$0 is the broadcast address of the network on $1.", outside.address, device) }] : [];
+        ...says ? [{ field: "public", says }] : [],
+        ...inside ? [{ field: "guest", says: msg("$0 is this host's own address on $1, not a guest's.", inside.address, inside.device) }] : [],
+    ];
 }
 
 /** What is routed elsewhere by a route of its own cannot be held here. */
@@ -148,11 +129,11 @@ function detailProblems(mapping: Mapping): Problem[] {
 }
 
 /** Everything that forbids this mapping beside the others. Fields: public, guest, description, limits. */
-export function mappingProblems(snapshot: Snapshot, mapping: Mapping, others: readonly Mapping[], acceptOwn = false): Problem[] {
+export function mappingProblems(snapshot: Snapshot, mapping: Mapping, others: readonly Mapping[], translated: Translated): Problem[] {
     return [
         ...shapeProblems(mapping),
         ...otherMappingProblems(mapping, others),
-        ...hostProblems(snapshot, mapping, acceptOwn),
+        ...hostProblems(snapshot, mapping, translated),
         ...onLinkProblems(snapshot, mapping),
         ...routeProblems(snapshot, mapping),
         ...detailProblems(mapping),

@@ -24,7 +24,7 @@ export function planLoadSaved(snapshot: Snapshot): Planned {
             return { problems: [{ says: msg("$0 is missing.", NAT_FILE) }] };
         if (isEmpty(saved.state))
             return { problems: [{ says: msg("$0 has no mappings: it is empty or damaged. Save what runs, or put a good file in its place.", NAT_FILE) }] };
-        return { plan: planState(snapshot, reading, saved.state, { title: msg("Load the saved mappings"), text: saved.text }) };
+        return planState(snapshot, reading, saved.state, { title: msg("Load the saved mappings"), text: saved.text });
     });
 }
 

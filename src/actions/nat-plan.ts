@@ -4,16 +4,17 @@
 import type { Message } from "../model/message.ts";
 import { msg } from "../model/message.ts";
 import type { NatElements, NatState } from "../model/nat.ts";
-import { natElements, normalState } from "../model/nat.ts";
+import { mappingKey, natElements, normalState } from "../model/nat.ts";
 import { announcements, elementChanges, endings, transaction } from "../model/nat-change.ts";
 import { NAT_FILE, natFile } from "../model/nat-file.ts";
 import { REMOVE_TABLE } from "../model/nat-frame.ts";
 import { LINK_SETTINGS_FILE, linkSettingsFile } from "../model/nat-link-settings.ts";
 import type { NatReading } from "../model/nat-reading.ts";
 import { agreement, currentState, isEmpty, natHolds, natReading, readingProblem } from "../model/nat-reading.ts";
-import type { Command, Plan, Planned, Step } from "../model/plan.ts";
+import type { Command, Planned, Step } from "../model/plan.ts";
 import type { Snapshot } from "../model/snapshot.ts";
-import { contentOf, fileSteps } from "./tap-steps.ts";
+import type { Translation } from "../model/touch.ts";
+import { contentOf, fileSteps, plannedWith } from "./tap-steps.ts";
 
 export const NAT_HELPER = "/usr/lib/kvm-tap/kvm-tap-nat";
 
@@ -124,18 +125,28 @@ export interface NatChangeOptions {
     text?: string;
 }
 
-/** A plan from what was read to this state. */
-export function planState(snapshot: Snapshot, reading: NatReading, wished: NatState, { title, notes = [], text }: NatChangeOptions): Plan {
+/** A plan from what was read to this state; problems where it would take from the host what it needs itself. */
+export function planState(
+    snapshot: Snapshot, reading: NatReading, wished: NatState, { title, notes = [], text }: NatChangeOptions,
+): Planned {
     const change: Change = {
         snapshot, reading, before: currentState(reading), after: normalState(wished), ...(text === undefined ? {} : { text }),
     };
-    return {
+    return plannedWith(snapshot, { translates: newlyTranslated(change) }, [], () => ({
         title,
         steps: steps(change),
         ...(notes.length > 0 ? { notes } : {}),
         confirm: { seconds: CONFIRM_SECONDS },
         holds: after => natHolds(after, change.after),
-    };
+    }));
+}
+
+/** Public addresses and prefixes that begin to lead to guests. What is held already is no machine's, enabled or not. */
+function newlyTranslated({ before, after }: Change): Translation[] {
+    const held = before.mappings.map(mapping => mapping.public);
+    const there = new Set(before.mappings.filter(({ enabled }) => enabled).map(mappingKey));
+    return after.mappings.filter(mapping => mapping.enabled && !there.has(mappingKey(mapping)))
+        .map(({ public: outside, claimed }) => ({ public: outside, held, accepted: !claimed }));
 }
 
 /** Why nothing can be planned while the host's network is not known: whose an address is decides whom a mapping cuts off. */
@@ -167,7 +178,7 @@ export function planNatChange(snapshot: Snapshot, change: (before: NatState) => 
     const start = startingPoint(snapshot);
     if ("problem" in start)
         return { problems: [{ says: start.problem }] };
-    return { plan: planState(snapshot, start.reading, change(currentState(start.reading)), options) };
+    return planState(snapshot, start.reading, change(currentState(start.reading)), options);
 }
 
 /** What runs is saved, and loaded at every boot from now on. Nothing changes in the kernel. */

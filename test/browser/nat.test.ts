@@ -13,8 +13,8 @@ import { startHostWithPlugin } from "./packages.ts";
 
 const REFUSED: readonly [field: string, text: string, sentence: RegExp][] = [
     ["Public address", "300.1.1.1", /is not an address/], ["Public address", "224.0.0.5", /multicast/], ["Public address", "127.0.0.1", /loopback/],
-    ["Public address", "203.0.113.1", /host's own address on eth0/], ["Public address", "203.0.113.0", /network on eth0 itself/],
-    ["Public address", "203.0.113.255", /broadcast address of the network on eth0/], ["Public address", "203.0.113.254", /gateway that this host uses/],
+    ["Public address", "203.0.113.1", /host's own address on eth0/], ["Public address", "203.0.113.0", /means all of the network on eth0/],
+    ["Public address", "203.0.113.255", /means all of the network on eth0/], ["Public address", "203.0.113.254", /is a gateway of this host/],
     ["Public address", "203.0.113.17/28", /not its beginning: that would be 203\.0\.113\.16\/28/], ["Public address", "2001:db8::5", /of the same kind/],
     ["Guest address", "10.0.0", /is not an address/], ["Guest address", "10.0.0.0/29", /not of the same size/],
     ["Guest address", "203.0.113.1", /own address on eth0, not a guest's/], ["Guest address", "203.0.113.10", /must differ/],

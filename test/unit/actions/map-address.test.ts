@@ -11,6 +11,7 @@ import { natElements } from "../../../src/model/nat.ts";
 import { CHAIN_RULES, SETS } from "../../../src/model/nat-frame.ts";
 import type { Planned } from "../../../src/model/plan.ts";
 import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
+import { NOTHING_NEEDED } from "../../harness/fixture.ts";
 import type { Link, Route } from "../../../src/model/tap.ts";
 import { armed as armedPlan, told } from "../armed.ts";
 
@@ -53,7 +54,7 @@ function listing(state: NatState): unknown {
 /** A host with an uplink, two guests' devices, and (with a state) NAT that runs and is saved. */
 function host(state?: NatState, file = state && natFile(state)): Snapshot {
     return {
-        ...NOTHING_READ,
+        ...NOTHING_READ, needs: read(NOTHING_NEEDED),
         links: read([link("eth0", false), link("charon0", true), link("styx0", true)]),
         addresses: read(new Map([["eth0", [
             { family: "inet" as const, address: "203.0.113.1", prefix: 24, scope: "global" },
@@ -116,9 +117,9 @@ describe("conflicts, each as a sentence at its field", () => {
         ["the host's own in a prefix, whatever was accepted", { public: "203.0.113.0/29", guest: "10.1.0.0/29", acceptOwnAddress: true },
             "public", own],
         ["the host's own as guest", { guest: "203.0.113.1" }, "guest", "203.0.113.1 is this host's own address on eth0, not a guest's."],
-        ["the network", { public: "203.0.113.0" }, "public", "203.0.113.0 is the address of the network on eth0 itself."],
-        ["broadcast", { public: "203.0.113.255" }, "public", "203.0.113.255 is the broadcast address of the network on eth0."],
-        ["the gateway", { public: "203.0.113.254" }, "public", "203.0.113.254 is the gateway that this host uses."],
+        ["the network", { public: "203.0.113.0" }, "public", "203.0.113.0 means all of the network on eth0, not one machine. Enter another one."],
+        ["broadcast", { public: "203.0.113.255" }, "public", "203.0.113.255 means all of the network on eth0, not one machine. Enter another one."],
+        ["the gateway", { public: "203.0.113.254" }, "public", "203.0.113.254 is a gateway of this host, its way to others. Enter another one."],
         ["a description that nft cannot hold", { description: "say \"hi\"" }, "description",
             "A description cannot contain double quotes: nftables could not read it back."],
         ["limits of a prefix", { public: "203.0.113.32/28", guest: "10.1.0.0/28", log: true }, "limits",

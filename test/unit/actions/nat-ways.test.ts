@@ -11,6 +11,7 @@ import { CHAIN_RULES, SETS } from "../../../src/model/nat-frame.ts";
 import { waysProblems, type ReversePath } from "../../../src/model/nat-ways.ts";
 import type { Planned } from "../../../src/model/plan.ts";
 import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
+import { NOTHING_NEEDED } from "../../harness/fixture.ts";
 import type { Route, RoutingRule } from "../../../src/model/tap.ts";
 
 const read = <T>(value: T) => ({ state: "read", value } as const);
@@ -54,7 +55,7 @@ function listing(state: NatState): unknown {
 function host(state?: NatState, more: { routes?: readonly Route[]; rules?: readonly RoutingRule[] } = {}): Snapshot {
     const text = state && natFile(state);
     return {
-        ...NOTHING_READ,
+        ...NOTHING_READ, needs: read(NOTHING_NEEDED),
         links: read(["eth0", "eth1", "wan"].map((name, index) => ({ index, name, mtu: 1500, up: true, carrier: true }))),
         addresses: read(new Map([
             ["eth0", [{ family: "inet" as const, address: "203.0.113.1", prefix: 24, scope: "global" }]],

@@ -9,6 +9,7 @@ import { CommandError, type Machine } from "../../../src/host/run.ts";
 import { guestOf } from "../../../src/model/guest.ts";
 import type { Plan } from "../../../src/model/plan.ts";
 import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
+import { NOTHING_NEEDED } from "../../harness/fixture.ts";
 import { stubCockpit } from "./cockpit-stub.ts";
 
 stubCockpit();
@@ -33,7 +34,7 @@ const guest = (name: string, inside: string) => guestOf({
 });
 
 const snapshot: Snapshot = {
-    ...NOTHING_READ,
+    ...NOTHING_READ, needs: read(NOTHING_NEEDED),
     guests: read([
         guest("charon", "type='ethernet'><mac address='52:54:00:00:00:02'/><target dev='charon0'/>"),
         guest("styx", "type='network'><mac address='52:54:00:00:00:01'/><source network='default'/><target dev='vnet0'/>"),
@@ -115,7 +116,7 @@ describe("mapping an address", () => {
 
     test.each([
         ["203.0.113.1", /host's own address on eth0/],
-        ["203.0.113.255", /broadcast address/],
+        ["203.0.113.255", /means all of the network on eth0/],
         ["224.0.0.1", /multicast/],
         ["10.0.0.300", /is not an address/],
     ])("%s is refused while typing, with a sentence, and cannot be run", async (text, sentence) => {

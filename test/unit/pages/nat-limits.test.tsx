@@ -12,6 +12,7 @@ import { exportCsv, exportJson, importText } from "../../../src/model/nat-transf
 import { readState, type Mapping, type NatState } from "../../../src/model/nat.ts";
 import type { Plan } from "../../../src/model/plan.ts";
 import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
+import { NOTHING_NEEDED } from "../../harness/fixture.ts";
 import { armed } from "../armed.ts";
 import { bareMachine, stubCockpit } from "./cockpit-stub.ts";
 
@@ -36,7 +37,8 @@ const charon: Mapping = {
 /** Only the file is there: the table was lost, so that the state is read from it. */
 function host(state: NatState): Snapshot {
     return {
-        ...NOTHING_READ, guests: read([]), units: read(new Map()), addresses: read(new Map()), natTable: read(null),
+        ...NOTHING_READ, needs: read(NOTHING_NEEDED), guests: read([]), units: read(new Map()), addresses: read(new Map()),
+        natTable: read(null),
         links: read([{ index: 2, name: "eth0", mtu: 1500, up: true, carrier: true }]),
         routes: read([{ family: "inet", destination: "default", type: "unicast", table: "main", device: "eth0", gateway: "192.0.2.1" }]),
         files: read(new Map([["/etc/kvm-tap/nat.nft", { path: "/etc/kvm-tap/nat.nft", content: natFile(state) }]])),
