@@ -48,7 +48,7 @@ export interface Along {
     mappings?: boolean;
 }
 
-/** Devices deleted with what names them, in one plan: definitions first, the kernel's devices last. */
+/** Devices deleted with what names them, in one plan: definitions first; NAT's part, which waits to be confirmed, last. */
 export function planDeleteWith(snapshot: Snapshot, names: readonly string[], along: Along): Planned {
     const naming = names.map(name => namedBy(snapshot, name));
     const definitions = along.interfaces
@@ -60,7 +60,7 @@ export function planDeleteWith(snapshot: Snapshot, names: readonly string[], alo
     const nat = along.mappings && known ? [forget(snapshot, names, mapped)] : [];
     const devices = names.map(name => leftoverPlan(snapshot, name) ?? planDeleteTap(snapshot, name, along.interfaces));
     const [only = ""] = names;
-    return together([...definitions, ...nat, ...devices],
+    return together([...definitions, ...devices, ...nat],
         names.length === 1 ? msg("Delete the TAP device $0", only) : msg("Delete what was left of $0 TAP devices", String(names.length)), only);
 }
 

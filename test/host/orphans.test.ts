@@ -137,7 +137,7 @@ await eachRelease(release => {
     test("a step that fails puts definition and mapping back", async () => {
         const before = [await host.run(["virsh", "dumpxml", "--inactive", "clone"]), await host.sh("nft -s list table inet kvm_tap; ip -br link show clone0; ls /etc/kvm-tap")];
         const planned = planDeleteWith(seen.snapshot(), ["clone0"], { interfaces: true, mappings: true });
-        // Removing the file fails, which is the last step.
+        // Removing the file fails, right before the change of NAT.
         await host.sh("echo '# mine' >> /etc/kvm-tap/clone0.tap");
         expect(await seen.run(() => planned)).toMatchObject({ state: "failed", left: [] });
         await host.sh("sed -i '/# mine/d' /etc/kvm-tap/clone0.tap");
