@@ -122,13 +122,19 @@ function useTakeBack() {
     }), [execute, toast]);
 }
 
-/** Confirms the change that waits. Another page of the same host may have done so in the same moment: that is as good. */
-async function confirmed(machine: Machine): Promise<void> {
+/**
+ * Confirms the change that waits. Another page of the same host may have done so in the same moment: that is as good. False where it came
+ * too late, which the page says anyway: a session that was cut off learns of a change that waits when it has been put back.
+ */
+async function confirmed(machine: Machine): Promise<boolean> {
     try {
         await confirmChange(machine);
+        return true;
     } catch (error) {
-        if ((await changeStatus(machine)).state !== "none")
+        const { state } = await changeStatus(machine);
+        if (state === "pending")
             throw error;
+        return state === "none";
     }
 }
 
@@ -146,9 +152,11 @@ function Pending({ seconds, machine, lastUndo, refresh }: NoticeProps & { second
     const [proves] = useState(() => provesSomething(window.location.hostname, cockpit.transport.host));
     const failed = useCallback((error: unknown) =>
         toast({ kind: "danger", title: _("That did not work"), text: error instanceof Error ? error.message : "" }), [toast]);
-    const keep = useCallback((title: string) => void confirmed(machine).then(lastUndo).then(undo => toast({
-        kind: "success", title, ...undo && { action: { label: _("Undo"), run: () => takeBack(undo) } },
-    })).catch(failed).finally(refresh), [machine, lastUndo, toast, takeBack, failed, refresh]);
+    const keep = useCallback((title: string) => void confirmed(machine).then(async kept => {
+        const undo = await lastUndo();
+        if (kept)
+            toast({ kind: "success", title, ...undo && { action: { label: _("Undo"), run: () => takeBack(undo) } } });
+    }).catch(failed).finally(refresh), [machine, lastUndo, toast, takeBack, failed, refresh]);
     const putBack = () => void revertChange(machine)
             .then(() => toast({ kind: "success", title: _("Change put back") })).catch(failed).finally(refresh);
     // Once for each change: what is told meanwhile makes no second one.
