@@ -14,6 +14,8 @@ export interface SessionOptions {
     width?: number;
     /** Cockpit's language code as its login page stores it: `de-de`, `he-il` … */
     language?: string;
+    /** By which of the host's addresses. */
+    address?: string;
     /** Where to go first: a path of the shell, by default the guests. */
     path?: string;
     /** Administrative access from the start. Default true. */
@@ -56,7 +58,7 @@ export class Cockpit {
         if (options.language !== undefined)
             await speak(context, host, options.language);
         const cockpit = new Cockpit(await context.newPage());
-        await cockpit.page.goto(`https://${host.address()}:9090${options.path ?? "/kvm-tap"}`);
+        await cockpit.page.goto(`https://${options.address ?? host.address()}:9090${options.path ?? "/kvm-tap"}`);
         await cockpit.enter();
         if (options.administrator !== false)
             await cockpit.gainAccess();
