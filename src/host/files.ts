@@ -61,6 +61,8 @@ BEGIN {
     RS = "\\001"
     for (number = 1; number < ARGC; number++) {
         path = ARGV[number]
+        if (index(ENVIRON["DIRECTORIES"], path "/\\n") > 0)
+            continue
         while ((getline text < path) > 0)
             if (path ~ "${OURS}") keep(path, text); else asked(path, text)
         close(path)
@@ -77,6 +79,9 @@ const READ = ["sh", "-c", `
         *) if [ -f "$file" ]; then set -- "$@" "$file"; fi ;;
         esac
     done
+    # mawk ends at the first.
+    DIRECTORIES=$(printf '%s\\n' /etc/kvm-tap/nat.nf[t]/ /etc/kvm-tap/*.tap/ /etc/sysctl.d/60-kvm-tap*.conf/ /etc/systemd/network/00-kvm-tap-*.network/; echo .)
+    export DIRECTORIES
     exec awk "$0" "$@" ${NAT_FILE} /etc/kvm-tap/*.tap /etc/sysctl.d/60-kvm-tap*.conf /etc/systemd/network/00-kvm-tap-*.network`,
 PROGRAM] as const;
 

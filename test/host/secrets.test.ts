@@ -99,6 +99,13 @@ await eachRelease(release => {
         expect(answers).toEqual([]);
     });
 
+    test("a directory that is named like a file hides no other", async () => {
+        await host.sh("mkdir /etc/kvm-tap/a.tap /etc/sysctl.d/60-kvm-tap-a.conf; cp /etc/kvm-tap/styx0.tap /etc/kvm-tap/late0.tap");
+        await seen.until("the file beside it", now => given(now.files).has("/etc/kvm-tap/late0.tap"));
+        expect(given(seen.snapshot().files).has("/etc/kvm-tap/a.tap")).toBe(false);
+        await host.sh("rmdir /etc/kvm-tap/a.tap /etc/sysctl.d/60-kvm-tap-a.conf; rm /etc/kvm-tap/late0.tap");
+    });
+
     test("what those files say of devices and settings is known all the same; ours are whole", () => {
         const services = new Map([["networking.service", "active"], ["systemd-networkd.service", "active"], ["NetworkManager.service", "active"]]);
         const now: Snapshot = { ...seen.snapshot(), services: { state: "read", value: services } };
