@@ -12,6 +12,7 @@ import { canonicalXml } from "../../src/model/interface-xml.ts";
 import type { Command, FileChange, Plan, Planned } from "../../src/model/plan.ts";
 import { NOTHING_READ } from "../../src/model/snapshot.ts";
 import type { Snapshot } from "../../src/model/snapshot.ts";
+import { NOTHING_NEEDED } from "../harness/fixture.ts";
 import { defineGuest, ethernet } from "../lab/guest.ts";
 import { startHost, until } from "../lab/host.ts";
 import type { TestHost } from "../lab/host.ts";
@@ -71,7 +72,14 @@ async function read(host: TestHost, of = uuid): Promise<{ snapshot: Snapshot; gu
         uuid: of, state: running ? "running" : "off", persistent: true, autostart: false, managedSave: false, configured,
         ...live !== undefined && { live },
     });
-    return { snapshot: { ...NOTHING_READ, guests: { state: "read", value: [guest] } }, guest };
+    const known = <T>(value: T) => ({ state: "read" as const, value });
+    return {
+        snapshot: {
+            ...NOTHING_READ, guests: known([guest]), links: known([]), addresses: known(new Map()), routes: known([]),
+            needs: known(NOTHING_NEEDED),
+        },
+        guest,
+    };
 }
 
 const secrets = (host: TestHost) => host.run(["virsh", "dumpxml", "--inactive", "--security-info", uuid]);

@@ -67,7 +67,7 @@ await eachRelease(release => {
         styx = await defineGuest(host, { name: "the \"styx\" é", interfaces: [ethernet("styx0", { managed: "no", mac: "52:54:00:aa:00:01" })] });
         const counted = counting(host.machine);
         started = counted.started;
-        seen = await watching(host, counted.machine);
+        seen = await watching(host, counted.machine, false);
     });
     afterAll(async () => {
         seen?.close();
@@ -241,7 +241,7 @@ await eachRelease(release => {
         await end;
         // Somebody who looks now for the first time sees the same.
         const fresh = counting(host.machine);
-        const other = await watching(host, fresh.machine);
+        const other = await watching(host, fresh.machine, false);
         expect(fresh.started.length).toBeLessThanOrEqual(12);
         await seen.until("what is true", now => JSON.stringify(counted(now)) === JSON.stringify(counted(other.snapshot())), 5);
         other.close();
@@ -379,7 +379,7 @@ await eachRelease(release => {
     test("without administrative access what can be read is read; gained, the rest comes by itself", async () => {
         const access = limited(host.machine);
         seen.close();
-        seen = await watching(host, access.machine);
+        seen = await watching(host, access.machine, false);
         expect(seen.snapshot().access).toBe("limited");
         expect(says(seen.snapshot().guests)).toMatch(/without administrative access/);
         expect(says(seen.snapshot().natTable)).toMatch(/without administrative access/);

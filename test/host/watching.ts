@@ -28,8 +28,8 @@ export function given<T>(reading: Reading<T>): T {
     return reading.value;
 }
 
-/** Watches until closed; ready when everything was read once. */
-export async function watching(host: TestHost, machine: Machine = host.machine): Promise<Watching> {
+/** Watches until closed; ready when everything was read once. `forms`: also what is read only when a form opens. */
+export async function watching(host: TestHost, machine: Machine = host.machine, forms = true): Promise<Watching> {
     let snapshot = NOTHING_READ;
     const changed = new Set<() => void>();
     const watch = watchHost(machine, next => {
@@ -56,7 +56,8 @@ export async function watching(host: TestHost, machine: Machine = host.machine):
     const parts = ["libvirt", "guests", "links", "addresses", "routes", "units", "enabled", "files", "natTable", "hook", "history"] as const;
     try {
         await until("everything", now => parts.every(part => now[part].state !== "reading"), 30);
-        await watch.look();
+        if (forms)
+            await watch.look();
     } catch (error) {
         watch.close();
         throw error;
