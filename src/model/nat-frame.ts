@@ -144,14 +144,15 @@ const FRAME_CHAINS: readonly FrameChain[] = [
         why: "Guests are reached from outside by their public addresses alone: a neighbour on an uplink could send to the others by this host.",
         hook: "type filter hook forward priority -5",
         rules: [
-            "iifname @uplinks oifname @taps ct state untracked jump private",
-            "iifname @uplinks oifname @taps ct state new ct status & dnat == 0 jump private",
+            "iifname @uplinks ct state untracked jump private",
+            "iifname @uplinks ct state new ct status & dnat == 0 jump private",
         ],
     },
     {
         name: "private",
         rules: FAMILIES.flatMap(([ip, family]) => [
-            `${ip} daddr ${PRIVATE[ip]} counter drop`,
+            // Private networks of others may be reached by this host, too: of those only guests' devices count.
+            `oifname @taps ${ip} daddr ${PRIVATE[ip]} counter drop`,
             `${ip} daddr @inside${family} counter drop`,
         ]),
     },

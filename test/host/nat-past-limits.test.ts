@@ -75,6 +75,28 @@ await eachRelease(release => {
         await page.change(snapshot => planRemoveMappings(snapshot, ["2001:db8:0:1::10", "2001:db8:0:1::11"]));
     });
 
+    test("limits hold for a guest behind a bridge as well, and other networks behind this host stay reachable", async () => {
+        await host.sh(`ip netns add acheron; ip link add br7 type bridge; ip link set br7 up
+            ip address add 10.7.0.1/24 dev br7; ip -6 address add 2001:db8:8::1/64 dev br7 nodad
+            ip link add acheron0 type veth peer name eth0 netns acheron; ip link set acheron0 master br7 up
+            ip -n acheron link set eth0 up; ip -n acheron address add 10.7.0.2/24 dev eth0; ip -n acheron -6 address add 2001:db8:8::2/64 dev eth0 nodad
+            ip -n acheron address add 10.7.0.3/24 dev eth0
+            ip -n acheron route add default via 10.7.0.1; ip -n acheron -6 route add default via 2001:db8:8::1`);
+        await host.internet.sh("ip route add 10.7.0.0/24 via 203.0.113.1; ip route add 2001:db8:8::/64 via 2001:db8:0:1::1");
+        const acheron: Place = { enter: ["nsenter", `--net=/proc/${host.leader}/root/run/netns/acheron`, "--"] };
+        await serve(acheron, PORT);
+        await page.change(snapshot => planMapAddresses(snapshot, [
+            { public: "203.0.113.12", guest: "10.7.0.2", limits: ONLY_22 }, { public: "2001:db8:0:1::12", guest: "2001:db8:8::2", limits: ONLY_22 },
+        ]));
+        for (const address of ["203.0.113.12", "10.7.0.2", "2001:db8:0:1::12", "2001:db8:8::2"])
+            expect([address, await ask(internet, "tcp", address, PORT), await ask(internet, "udp", address, PORT)]).toEqual([address, null, null]);
+        const dropped = await host.sh("nft list chain inet kvm_tap private");
+        expect(dropped).toMatch(/ip daddr @inside4 counter packets [1-9][^]*ip6 daddr @inside6 counter packets [1-9]/);
+        expect(await ask(acheron, "tcp", "10.0.0.3", PORT)).toBe("10.7.0.2");
+        await page.change(snapshot => planRemoveMappings(snapshot, ["203.0.113.12", "2001:db8:0:1::12"]));
+        expect(await ask(internet, "udp", "10.7.0.3", PORT)).toBe("203.0.113.254");
+    });
+
     test("packets that others take out of connection tracking: neither answered by the host nor sent with a private source", async () => {
         await host.internet.run(["nft", "-f", "-"], "table inet watch { chain every { type filter hook prerouting priority -300; "
             + "iifname br0 ip saddr 10.0.0.0/8 counter; }; }");
