@@ -93,7 +93,7 @@ function optionsOf(all: readonly string[]): { options: readonly Option[]; target
         }
         if (TARGETS.includes(name))
             return { options, target: all.slice(at - 1) };
-        const old = isText(name) && all[at] === "!" ? at++ : undefined;
+        const old = name in TESTS && all[at] === "!" ? at++ : undefined;
         const end = isText(name) ? at + 1 : endOf(all, at);
         options.push({ name, values: all.slice(at, end), negated: negated || old !== undefined });
         at = end;

@@ -31,6 +31,9 @@ function value(left: Json, right: unknown): Matches {
     const elem = object(object(right)?.["elem"]);
     if (elem)
         return value(left, elem["val"]);
+    // A range, or several flags as one value: how they compare depends on the operator.
+    if (object(right) && !object(object(right)?.["prefix"]))
+        return unknown;
     const [meta, ct, payload, fib] = ["meta", "ct", "payload", "fib"].map(kind => object(left[kind]));
     const text = typeof right === "string" ? right : "";
     switch (meta?.["key"] ?? ct?.["key"]) {
@@ -95,7 +98,24 @@ function translated(inner: Json | undefined): string {
     return [part(inner?.["addr"]), part(inner?.["port"])].filter(text => text !== "").join(":");
 }
 
-const LIMITING: readonly string[] = ["limit", "quota", "xt", "ct count", "meter"];
+/**
+ * Statements after which the rule always goes on. Others may end it: a limit, a count, an element that finds no room in its set
+ * (nft_dynset.c), and whatever comes with a later nft.
+ */
+const GOING_ON: readonly string[] = [
+    "counter", "log", "mangle", "notrack", "last", "ct helper", "ct timeout", "ct expectation", "flow", "dup", "secmark", "snat", "masquerade",
+    "comment",
+];
+
+/** Whether a statement may end the rule; so may any that looks something up in a map, where nothing is found (nft_lookup.c). */
+function mayEnd(statement: Json): boolean {
+    const [kind = ""] = Object.keys(statement);
+    return !GOING_ON.includes(kind) || looksUp(statement[kind]);
+}
+
+function looksUp(json: unknown): boolean {
+    return typeof json === "object" && json !== null && ("map" in json || Object.values(json).some(looksUp));
+}
 
 /** `key vmap { value : verdict }` is a rule for each of its elements. */
 function mapRules(json: Json, tests: readonly Matches[], text: string, sets: Sets): Rule[] {
@@ -117,14 +137,14 @@ function rules(json: Json, sets: Sets): Rule[] {
     for (const statement of objects(list(json["expr"]))) {
         const verdict = verdictOf(statement);
         if (verdict)
-            return [{ tests, verdict, text }];
+            return [{ tests: looksUp(statement) ? [...tests, unknown] : tests, verdict, text }];
         const match = object(statement["match"]);
         const map = object(statement["vmap"]);
         if (map)
             return mapRules(map, tests, text, sets);
         if (match)
             tests.push(...comparison(match, sets));
-        else if (LIMITING.some(kind => kind in statement))
+        else if (mayEnd(statement))
             tests.push(unknown);
         // nft 1.0.6 does not say whether this is a match or a target of iptables.
         ends ||= statement["xt"] === null;

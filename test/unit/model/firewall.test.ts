@@ -62,6 +62,8 @@ describe("iptables-save", () => {
         ["a text that is one", "DROP", ["-A FORWARD -m string --string -j --algo bm -j ACCEPT"], "some FORWARD policy", "some FORWARD policy"],
         ["a prefix that is one", "ACCEPT", ["-A FORWARD -j LOG --log-prefix -j", "-A FORWARD -i charon0 -j DROP"], "all", "none FORWARD"],
         ["no name of a target", "ACCEPT", ["-A FORWARD -m x --text -j --more -j DROP"], "most FORWARD", "most FORWARD"],
+        ["a comment that is a negation", "ACCEPT", ["-A FORWARD -m comment --comment \"!\" -j DROP"], "none FORWARD", "none FORWARD"],
+        ["a text that is a negation", "ACCEPT", ["-A FORWARD -m string --string \"!\" --algo bm -j DROP"], "most FORWARD", "most FORWARD"],
         ["negated as it once was", "ACCEPT", ["-A FORWARD -o ! eth0 -j DROP"], "none FORWARD", "all"],
         ["quotes in quotes", "DROP", ["-A FORWARD -m comment --comment \"a \\\"b\\\" -j DROP\" -o charon0 -j ACCEPT"], "all", "none FORWARD policy"],
         ["a mask with gaps", "ACCEPT", ["-A FORWARD -d 10.0.0.9/0.0.0.255 -j DROP"], "most FORWARD", "most FORWARD"],
@@ -103,6 +105,15 @@ describe("nft -j list table", () => {
         ["a target of iptables that nft does not show", "accept", [[{ xt: null }]], "most way", "most way"],
         ["a match of iptables that it does not show", "accept", [[{ xt: null }, { drop: null }]], "most way", "most way"],
         ["not equal", "accept", [[match(meta("oifname"), "eth0", "!="), { reject: null }]], "none way", "all"],
+        ["a limit for each element of a set", "drop", [[{ set: { op: "add", set: "@big", elem: daddr("ip"), stmt: [{ limit: { rate: 3, per: "second" } }] } }, { accept: null }]],
+            "some way policy", "some way policy"],
+        ["a set that may be full", "accept", [[{ set: { op: "update", set: "@big", elem: daddr("ip") } }, { drop: null }]], "most way", "most way"],
+        ["a count", "accept", [[{ "ct count": { val: 3, inv: true } }, { drop: null }]], "most way", "most way"],
+        ["a statement that comes with a later nft", "accept", [[{ later: {} }, { drop: null }]], "most way", "most way"],
+        ["several flags as one value", "accept", [[match(ct("state"), { "|": ["established", "related"] }, "!="), { drop: null }]], "most way", "most way"],
+        ["a mark that is looked up", "drop", [[{ mangle: { key: meta("mark"), value: { map: { key: daddr("ip"), data: "@marks" } } } }, { accept: null }]],
+            "some way policy", "some way policy"],
+        ["a mark that is set", "drop", [[{ mangle: { key: meta("mark"), value: 1 } }, { counter: {} }, { log: null }, { accept: null }]], "all", "all"],
     ])("%s", (_name, policy, rules, inward, outward) => {
         expect([through(listed(policy, ...rules), incoming), through(listed(policy, ...rules), outgoing)]).toEqual([inward, outward]);
     });
