@@ -15,7 +15,8 @@ mkdirSync(directory, { recursive: true });
 const jest = (project, ...options) => ({
     name: `${project} tests`, file: project, json: `${directory}/${project}.json`,
     argv: ["npx", "--no-install", "jest", `--selectProjects=${project}`, "--json", `--outputFile=${directory}/${project}.json`, ...options],
-    minutes: all ? 120 : 20,
+    // Only what hangs is ended by it.
+    minutes: all ? 120 : 35,
 });
 
 /** The stage that runs only these files of another, one after the other. */

@@ -5,12 +5,18 @@ import type { Message } from "./message.ts";
 
 /**
  * Whether a device's name may become a file's or unit's name, a pattern, an element of a set, a word of a command or of a regular
- * expression. The kernel (dev_valid_name) and libvirt take nearly anything: `en*`, which systemd-networkd reads as all of the host's
- * links, `a"}`, `all`. Devices with other names than these are shown, and nothing is planned for them.
+ * expression. The kernel (dev_valid_name) and libvirt take nearly anything: `en*`, which systemd-networkd reads as all of the host's links,
+ * `a"}`, `all`, and `if2`, which ip takes for link number 2 while none has that name (iproute2, ll_name_to_index). Devices with other names
+ * than these are shown, and nothing is planned for them.
  */
 export function isSafeName(name: string): boolean {
-    return /^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,14}$/.test(name) && !/^(\.{1,2}|all|default)$/.test(name);
+    return /^[A-Za-z0-9_.][A-Za-z0-9_.-]{0,14}$/.test(name) && !MEANS_ELSE.test(name);
 }
+
+const MEANS_ELSE = /^(\.{1,2}|all|default|if\d+)$/;
+
+/** Links that the host's part makes itself: what holds public addresses, and the packet test's end (pkg/host). */
+const OURS = ["kvm-tap-hold", "kvm-tap-probe"];
 
 /** Why nothing is planned for a device that has such a name already. */
 export function unsafeNameProblem(name: string): Message | undefined {
@@ -35,9 +41,9 @@ export function deviceNameProblem(name: string): Message | undefined {
         return msg("Use only letters without accents, digits, and the characters _ . -");
     if (name.length > 15)
         return msg("The name is too long: the kernel takes 15 characters at most.");
-    if (/^(-.*|\.{1,2}|all|default)$/.test(name))
+    if (name.startsWith("-") || MEANS_ELSE.test(name))
         return msg("$0 cannot be a device's name: it means something else to the kernel or to commands.", name);
-    return reservedPrefixProblem(name);
+    return OURS.includes(name) ? msg("$0 is a link that KVM TAP makes for itself. Choose another name.", name) : reservedPrefixProblem(name);
 }
 
 /** libvirt drops such names from definitions without managed='no', and gives them to its own devices (virnetdev.h). */

@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Optional, Sequence
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/dev/null"}
 
 # Names that can stand in a path, a command and a rule without being taken for anything else (src/model/names.ts has the same).
-SAFE_NAME = re.compile(r"(?!\.{1,2}$|(?:all|default)$)[A-Za-z0-9_.][A-Za-z0-9_.-]{0,14}")
+SAFE_NAME = re.compile(r"(?!\.{1,2}$|(?:all|default|if[0-9]+)$)[A-Za-z0-9_.][A-Za-z0-9_.-]{0,14}")
 
 
 class Failure(Exception):

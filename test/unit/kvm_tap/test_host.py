@@ -66,9 +66,9 @@ class Settings(unittest.TestCase):
         self.assertEqual(list(forwarding.settings_in(text)), [("net/ipv4/ip_forward", "0"), ("net/ipv6/conf/all/forwarding", "1")])
 
     def test_names(self):
-        for name in ("eth0", "eth0.100", "a-b_c", "x" * 15):
+        for name in ("eth0", "if", "if2x", "eth0.100", "a-b_c", "x" * 15):
             self.assertTrue(host.is_safe_name(name), name)
-        for name in ("", ".", "..", "all", "default", "-a", "en*", "a b", "a/b", "x" * 16, "a\n", "ä"):
+        for name in ("", ".", "..", "all", "default", "if2", "-a", "en*", "a b", "a/b", "x" * 16, "a\n", "ä"):
             self.assertFalse(host.is_safe_name(name), name)
 
 
