@@ -18,25 +18,28 @@ const OURS = "^/etc/(kvm-tap/|sysctl[.]d/60-kvm-tap[^/]*$|systemd/network/00-kvm
 /**
  * Files of others hold private keys and passwords, too: only what the page asks of them leaves the host. That is the name and kind of a
  * device of systemd-networkd; settings of the network; of interfaces(5) which interfaces and files there are, and of commands those that
- * make a device, without what stands before, after and in variables. A record is a file: no text has the character 1.
+ * make a device, without what stands before and after it. A record is a file: no text has the character 1.
  */
 const PROGRAM = `
 function keep(path, text) { printf "%s%c%s%c", path, 0, text, 0 }
-function stanza(path, text,   parts, count, part, made) {
+function stanza(path, text,   parts, count, part, made, loop) {
     sub(/^[ \\t]+/, "", text)
+    sub(/[ \\t]#.*/, "", text)
     if (text ~ /^(auto|source|source-directory|(allow|no)-[^ \\t]*)[ \\t]/)
         keep(path, text "\\n")
-    else if (split(text, parts, /[ \\t]+/) && parts[1] ~ /^(iface|mapping)$/)
+    else if (split(text, parts, /[ \\t]+/) && parts[1] ~ /^(iface|mapping|tunctl[_-]user)$/)
         keep(path, parts[1] " " parts[2] "\\n")
-    if (text !~ /^((pre-|post-)?(up|down)|tunctl[_-]user)[ \\t]/)
+    if (text !~ /^(pre-|post-)?(up|down)[ \\t]/)
         return
     count = split(text, parts, /[;&|]/)
     for (part = 1; part <= count; part++)
-        if (parts[part] ~ /(tuntap|tunta|tunt|tap)[ \\t]+(add|ad|a)|tunctl|--mktun|for[ \\t].*[ \\t]in[ \\t]/)
-            made = made (made == "" ? "" : ";") parts[part]
-    gsub(/(^|[ \\t])[A-Za-z_][A-Za-z_0-9]*=[^ \\t]*/, " ", made)
+        if (parts[part] ~ /(tuntap|tunta|tunt|tap)[ \\t]+(add|ad|a)|tunctl|--mktun/ &&
+            match(parts[part], /(^|[ \\t\/])(ip|tunctl|openvpn)[ \\t].*/))
+            made = made ";" substr(parts[part], RSTART)
+        else if (match(parts[part], /for[ \\t].*[ \\t]in[ \\t].*/))
+            loop = loop ";" substr(parts[part], RSTART)
     if (made != "")
-        keep(path, made "\\n")
+        keep(path, loop made "\\n")
 }
 function asked(path, text,   lines, count, number, line, before) {
     count = split(text, lines, "\\n")

@@ -26,7 +26,7 @@ const SECRETS: Record<string, string> = {
     "/etc/NetworkManager/system-connections/wg.nmconnection": "[connection]\ntype=wireguard\ninterface-name=wg2\n[wireguard]\nprivate-key=HUSHnm\n",
     "/etc/NetworkManager/system-connections/vpn.nmconnection": "[connection]\ntype=vpn\n[vpn-secrets]\nsecret=HUSHvpn\n",
     "/etc/network/interfaces": `source interfaces.d/*
-auto lo wlan2 up0
+auto lo wlan2 up0 # HUSHauto
 iface wlan2 inet dhcp
     wpa-psk HUSHwpa
     wireless-key s:HUSHwep \\
@@ -34,6 +34,9 @@ iface wlan2 inet dhcp
 iface up0 inet manual
     pre-up echo HUSHwg | wg set wg3 private-key /dev/stdin; KEY=HUSHvariable ip tuntap \\
         add dev $IFACE mode tap && for name in many0 many1; do ip tuntap add $name mode tap; done || true HUSHafter
+    up PASS="a HUSHquoted" ip tuntap add quoted0 mode tap
+    up sshpass -pHUSHssh ssh h /sbin/ip tuntap add remote0 mode tap # HUSHbehind
+    up for key in HUSHkey; do wg set wg3 peer $key; done
     post-up ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp enc HUSHxfrm
     # ip tuntap add HUSHremark \\
     password HUSH; ip tuntap add x mode tap
@@ -113,9 +116,9 @@ await eachRelease(release => {
             const provider = madeAtBoot(now, name);
             return typeof provider === "object" ? `${provider.by} ${provider.path}` : provider;
         };
-        expect(["netd0", "plan0", "up0", "many0", "many1", "ppp0tap", "uml0", "wg0", "wg1", "macsec0", "wlan2", "x"].map(by)).toEqual([
+        expect(["netd0", "plan0", "up0", "many0", "many1", "quoted0", "remote0", "ppp0tap", "uml0", "wg0", "wg1", "macsec0", "wlan2", "x"].map(by)).toEqual([
             "networkd /etc/systemd/network/60-tap.netdev", "networkd /run/systemd/network/10-netplan-plan0.netdev",
-            "ifupdown /etc/network/interfaces", "ifupdown /etc/network/interfaces", "ifupdown /etc/network/interfaces",
+            ...Array<string>(5).fill("ifupdown /etc/network/interfaces"),
             "ifupdown /etc/network/interfaces.d/ppp", "ifupdown /etc/network/interfaces.d/uml", ...Array<string>(5).fill("nothing"),
         ]);
         const files = given(now.files);
