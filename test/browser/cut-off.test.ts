@@ -138,7 +138,7 @@ journey("through a guest: what ends its mapping comes back by itself", async () 
         await cockpit.act(GUEST, what);
         await change();
         await until("the guest to be cut off", async () => !await connects(), 10);
-        await until("it to be back", connects, 20);
+        await until("it to be back", connects, 40);
         // The session goes on when TCP tries again, which it does less and less often.
         await cockpit.frame.getByText("The host put the last change of NAT back").first().waitFor({ timeout: 60_000 });
         await cockpit.row(GUEST).waitFor();
