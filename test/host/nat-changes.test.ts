@@ -145,6 +145,24 @@ await eachRelease(release => {
         expect(await everythingOfIt()).toEqual(before);
     });
 
+    test("no room for the second file: neither is changed, and the kernel has the table of before, whichever verb was to save it", async () => {
+        const before = await everythingOfIt();
+        const change = JSON.parse(changeOf(base, with20)) as { save: object };
+        const text = JSON.stringify({ ...change, save: { ...change.save, sysctl: ["net/ipv4/conf/eth0/rp_filter = 2"] } });
+        await host.sh("mount -t tmpfs -o size=64k none /etc/sysctl.d; head -c 1M /dev/zero > /etc/sysctl.d/filler 2> /dev/null || :");
+        const noRoom = "/etc/sysctl.d/60-kvm-tap.conf could not be written: No space left on device";
+        expect(await host.attempt([HELPER, "apply"], text)).toMatchObject({ status: 1, stderr: expect.stringContaining(noRoom) });
+        expect(await everythingOfIt()).toEqual(before);
+        expect(await arm(text, 4)).toMatchObject({ status: 0 });
+        await expect(confirmChange(host.machine)).rejects.toThrow(noRoom);
+        expect(await saved()).toBe(before[1]);
+        await reverted();
+        await expect(keepChange(host.machine)).rejects.toThrow(noRoom);
+        expect(await everythingOfIt()).toEqual(before);
+        expect(await host.sh("ls /etc/kvm-tap /etc/sysctl.d")).toMatch(/^\/etc\/kvm-tap:\nnat.nft\n\n\/etc\/sysctl.d:\nfiller\n$/);
+        await host.sh("umount /etc/sysctl.d");
+    });
+
     test("somebody wrote into nat.nft meanwhile: not confirmed, his words stay, and the change is put back", async () => {
         const before = await saved();
         expect(await arm(changeOf(base, with20), 4)).toMatchObject({ status: 0 });

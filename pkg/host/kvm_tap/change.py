@@ -23,7 +23,7 @@ import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from . import connections, forwarding, guard, holding, return_routes, settings, table as tables
-from .host import Failure, read, record, replace, run, succeeds, sync_directory
+from .host import Failure, read, record, replace, replaced, run, succeeds, sync_directory
 from .links import Links
 from .table import Table, networks_of
 
@@ -170,6 +170,14 @@ def complain(problems: List[str]) -> None:
         print(f"kvm-tap-nat: {problem}", file=sys.stderr)
 
 
+def agree_or_complain() -> None:
+    """As `agree` where something else has succeeded or failed already, and that is what is to be told."""
+    try:
+        complain(agree())
+    except Failure as failure:
+        complain([str(failure)])
+
+
 def end_connections(pairs: List[connections.Pair], all_of_them: bool = True) -> None:
     """Ends what goes on as it was before. Where that fails, everybody is told: those connections go on."""
     if not pairs:
@@ -189,41 +197,90 @@ def announce_later(addresses: List[tables.Network]) -> None:
         succeeds(["systemd-run", "--quiet", "--collect", "--no-block", sys.argv[0], "announce", *map(str, addresses)])
 
 
-def enact(change: Change) -> None:
-    """Runs a change. Raises Failure where it could not be run or an address of it could not be held; all is as before then."""
+STILL_THERE = "the change is still there"
+
+
+class NotTakenBack(Failure):
+    """A change that failed and is in the kernel all the same."""
+
+
+@contextlib.contextmanager
+def enacted(change: Change) -> Iterator[None]:
+    """
+    Runs a change before the body does. Where it could not be run, an address of it could not be held, or the body fails, all is as
+    before; where even that is not so, the Failure says what there is instead.
+    """
     before = tables.listing()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(REMARK)
     tables.execute(change.nft)
-    own = {text for pair in change.pairs for text in (str(pair.public), str(pair.public.network_address))}
     try:
-        problems = agree()
-        # What others could not be held has been so before.
-        if any(own & set(problem.split()) for problem in problems):
-            raise Failure("; ".join(problems))
-        complain(problems)
-    except Failure:
+        hold(change)
+        yield
+    except Exception as failure:
+        told = go_back(before)
+        if told is None:
+            raise
+        raise (NotTakenBack if STILL_THERE in told else Failure)(f"{failure}. {told}") from failure
+
+
+def hold(change: Change) -> None:
+    """Makes the host agree with a change that was just run. Raises Failure where an address of it could not be held."""
+    own = {text for pair in change.pairs for text in (str(pair.public), str(pair.public.network_address))}
+    problems = agree()
+    # What others could not be held has been so before.
+    if any(own & set(problem.split()) for problem in problems):
+        raise Failure("; ".join(problems))
+    complain(problems)
+
+
+def go_back(before: str) -> Optional[str]:
+    """Loads the table as it was, and has the host agree with it. Returns what there is instead where it cannot be loaded."""
+    told = None
+    try:
         tables.execute(before)
-        agree()
-        raise
+    except Failure as failure:
+        told = f"The table as it was cannot be loaded ({failure}); {instead()}"
+    agree_or_complain()
+    return told
 
 
 def save(change: Change) -> None:
-    """Writes what the change leaves in files, and lets the boot know. Raises Failure; the boot finds the old state then."""
-    for name, content in change.save.items():
-        replace(FILES[name], content)
-    if "mappings" not in change.save:
-        return
-    if change.save["mappings"] is None:
-        run(["systemctl", "--quiet", "disable", UNIT, ANNOUNCE_UNIT])
+    """
+    Writes what the change leaves in files, and lets the boot know. Raises Failure; the files and the boot are as they were then, as far
+    as it says nothing else.
+    """
+    state = unit_state() if "mappings" in change.save else ""
+    wanted = change.save.get("mappings") is not None
+    with replaced({FILES[name]: content for name, content in change.save.items()}):
+        if state and not (wanted and state == "active"):
+            link_units(wanted)
+    if state and not wanted:
         succeeds(["systemctl", "--quiet", "--no-block", "stop", UNIT, WATCH_UNIT])
-    elif unit_state() != "active":
-        run(["systemctl", "--quiet", "enable", UNIT, ANNOUNCE_UNIT])
+    elif state not in ("", "active"):
         succeeds(["systemctl", "--quiet", "--no-block", "start", UNIT])
+
+
+def link_units(wanted: bool) -> None:
+    """Enables the units or disables them: both or none."""
+    units = [UNIT, ANNOUNCE_UNIT]
+    before = [unit for unit in units if is_enabled(unit)]
+    try:
+        run(["systemctl", "--quiet", "enable" if wanted else "disable", *units])
+    except Failure:
+        for verb, those in (("enable", before), ("disable", [unit for unit in units if unit not in before])):
+            if those:
+                succeeds(["systemctl", "--quiet", verb, *those])
+        raise
     # What systemctl enables and disables are names in this directory and the one above.
     for directory in ("/etc/systemd/system", "/etc/systemd/system/multi-user.target.wants"):
         with contextlib.suppress(OSError):
             sync_directory(directory)
+
+
+def is_enabled(unit: str) -> bool:
+    """Whether the boot starts a unit."""
+    return succeeds(["systemctl", "--quiet", "is-enabled", unit])
 
 
 # Armed changes ----------------------------------------------------------------------------------------------------------
@@ -311,14 +368,17 @@ def arm(seconds: int, text: str) -> None:
             deadline = uptime() + seconds
             if not was_loaded and change.nft.strip() != tables.REMOVE.strip():
                 track_first()
-            enact(change)
-            replace(DEADLINE, f"{deadline:.0f}\n")
-        except (Failure, OSError):
+            with enacted(change):
+                replace(DEADLINE, f"{deadline:.0f}\n")
+        except NotTakenBack as failure:
+            raise Failure(f"{failure}; the host tries again after {seconds} s to take it back") from failure
+        except Exception:
             disarm()
             forget(PENDING)
-            if not was_loaded:
-                tables.execute(tables.REMOVE)
-            agree()
+            with contextlib.suppress(Failure):
+                if not was_loaded:
+                    tables.execute(tables.REMOVE)
+            agree_or_complain()
             raise
     end_connections(change.pairs)
     announce_later(change.announce)
@@ -346,7 +406,7 @@ def confirm() -> None:
         forget(PENDING)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(DEADLINE)
-        agree()
+        agree_or_complain()
     record("changed", "1:1 NAT: change confirmed")
 
 
@@ -365,7 +425,7 @@ def put_back(reason: str) -> None:
     record("nat-reverted", f"1:1 NAT: the last change was put back: {reason}", 4)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(DEADLINE)  # after the reason is there: whoever finds no deadline finds the news
-    complain(agree())
+    agree_or_complain()
     if change:
         end_connections(change.pairs)
 
@@ -378,7 +438,10 @@ def instead() -> str:
     except Failure:
         with contextlib.suppress(Failure):
             tables.execute(tables.REMOVE)
-        return "there is no table now" if tables.loaded() is None else "the change is still there"
+        with contextlib.suppress(Failure):
+            if tables.loaded() is None:
+                return "there is no table now"
+        return STILL_THERE
 
 
 def revert(reason: str) -> None:
@@ -398,10 +461,10 @@ def keep() -> None:
             raise Failure("nothing was put back")
         refuse_beside_another()
         check_unchanged(REVERTED)
-        enact(change)
-        save(change)
+        with enacted(change):
+            save(change)
         forget(REVERTED)
-        agree()
+        agree_or_complain()
     end_connections(change.pairs)
     announce_later(change.announce)
     record("changed", "1:1 NAT: the change that was put back is kept")
@@ -412,8 +475,8 @@ def apply(text: str) -> None:
     change = parse(text)
     with lock():
         refuse_beside_another()
-        enact(change)
-        save(change)
+        with enacted(change):
+            save(change)
         forget(REVERTED)
     end_connections(change.pairs)
     announce_later(change.announce)
@@ -445,7 +508,7 @@ def load() -> None:
                 raise Failure(f"{FILE} has no mappings: it is empty, or damaged")
         except Failure as failure:
             # What is saved cannot be loaded, but what it says is held and guarded.
-            complain(agree())
+            agree_or_complain()
             raise Failure(f"{failure}. Nothing was loaded") from failure
         if os.path.exists(PENDING):
             overtaken()

@@ -2,13 +2,14 @@
 """The host: its commands, files, kernel settings and journal."""
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import socket
 import subprocess
 import tempfile
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence
 
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/dev/null"}
 
@@ -89,32 +90,91 @@ def sync_directory(path: str) -> None:
         os.close(descriptor)
 
 
+def staged(path: str, content: str) -> str:
+    """Writes a new file beside `path`, with the attributes of that one, and returns its name. Raises OSError."""
+    descriptor, temporary = tempfile.mkstemp(prefix=os.path.basename(path) + ".", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(content)
+            file.flush()
+            keep_attributes(path, file.fileno())
+            os.fsync(file.fileno())
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return temporary
+
+
 def replace(path: str, content: Optional[str]) -> None:
     """
     Writes a file so that a power cut leaves the old text or the new one; removes it where `content` is None. A file that is there
     keeps its mode, owner and label. Raises Failure; the old file is in its place then, and nothing else is left behind.
     """
-    directory = os.path.dirname(path)
     try:
-        if content is None:
-            if os.path.lexists(path):
-                os.unlink(path)
-                sync_directory(directory)
-            return
-        descriptor, temporary = tempfile.mkstemp(prefix=os.path.basename(path) + ".", dir=directory)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-                file.write(content)
-                file.flush()
-                keep_attributes(path, file.fileno())
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        sync_directory(directory)
+        if content is not None:
+            put(staged(path, content), path)
+        elif os.path.lexists(path):
+            os.unlink(path)
+            sync_directory(os.path.dirname(path))
     except OSError as error:
         raise Failure(f"{path} could not be written: {error.strerror}") from error
+
+
+def put(temporary: str, path: str) -> None:
+    """Gives a file its name. Raises OSError; it is gone then."""
+    try:
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    sync_directory(os.path.dirname(path))
+
+
+@contextlib.contextmanager
+def replaced(contents: Dict[str, Optional[str]]) -> Iterator[None]:
+    """
+    As `replace` for several files, before the body runs: where one cannot be written or the body fails, all are what they were. The old
+    ones wait under other names meanwhile, so that the way back needs no room.
+    """
+    with contextlib.ExitStack() as undo:
+        for path, content in contents.items():
+            try:
+                undo.push(set_aside(path))
+                replace(path, content)
+            except OSError as error:
+                raise Failure(f"{path} could not be written: {error.strerror}") from error
+        yield
+
+
+def set_aside(path: str) -> Callable[..., None]:
+    """Gives a file a second name, and returns what takes that name away, or after a failure puts the file back. Raises OSError."""
+    aside = f"{path}.before"
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(aside)
+    was_there = os.path.lexists(path)
+    if was_there:
+        os.link(path, aside, follow_symlinks=False)
+
+    def end(_kind: object, failure: Optional[BaseException], _trace: object) -> None:
+        try:
+            if failure is not None:
+                take_back(path, aside if was_there else None)
+        except OSError as error:
+            raise Failure(f"{failure}. {path} has the new text all the same: {error.strerror}") from failure
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(aside)
+
+    return end
+
+
+def take_back(path: str, aside: Optional[str]) -> None:
+    """Makes a file the one that was set aside; without one there was none."""
+    if aside is not None:
+        os.replace(aside, path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+    sync_directory(os.path.dirname(path))
 
 
 def keep_attributes(path: str, descriptor: int) -> None:
