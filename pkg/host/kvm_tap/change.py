@@ -538,11 +538,17 @@ def all_pairs() -> List[connections.Pair]:
 
 def restore() -> None:
     """Loads what is saved where the table was lost although it is to be there."""
-    if wished() is not None and tables.loaded() is None:
-        if os.path.exists(PENDING):
-            revert("the table was lost meanwhile")
-        if os.path.exists(FILE):
-            load()
+    with lock():
+        # Whoever held the lock may have loaded it.
+        if wished() is None or tables.loaded() is not None:
+            return
+        was_pending = os.path.exists(PENDING)
+        if was_pending:
+            put_back("the table was lost meanwhile")
+    if was_pending:
+        disarm()
+    if os.path.exists(FILE):
+        load()
 
 
 def remove() -> None:

@@ -171,6 +171,18 @@ class Save(Host):
         change.confirm()
         self.assertIn("nothing agrees", self.said.getvalue())
 
+    def test_a_table_that_is_back_by_the_time_one_has_the_lock_is_not_restored(self):
+        self.arm()
+        self.kernel = table.REMOVE
+
+        @contextlib.contextmanager
+        def lock():
+            self.kernel = "new table\n"
+            yield
+        with mock.patch.object(change, "lock", lock):
+            change.restore()
+        self.assertEqual((self.kernel, os.path.exists(change.PENDING)), ("new table\n", True))
+
 
 class NoWayBack(Host):
     """The change is in the kernel, cannot stay, and the table as it was does not load any more."""
