@@ -39,7 +39,11 @@ await eachRelease(release => {
     const everythingOfIt = async () => [await table(), await saved(), await host.sh("ip route show proto 107; ip neigh show proxy; "
         + "tc filter show dev eth0 egress; cat /proc/sys/net/ipv4/ip_forward; ls /run/kvm-tap | grep nat-pending || :")];
     const arm = (text: string, seconds = 15) => host.attempt([HELPER, "arm", String(seconds)], text);
-    const reverted = () => until("the change to be put back", async () => (await changeStatus(host.machine)).state === "reverted");
+    /** With all that belongs to it. */
+    const reverted = async () => {
+        await until("the change to be put back", async () => (await changeStatus(host.machine)).state === "reverted");
+        await host.run(["flock", "/run/kvm-tap/nat-lock", "true"]);
+    };
 
     beforeAll(async () => {
         host = await startHost({ release, files: hostFiles() });

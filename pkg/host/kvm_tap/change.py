@@ -108,8 +108,10 @@ def lock() -> Iterator[None]:
     before. The kernel lets go of it when its holder ends in whatever way.
     """
     os.makedirs(RUN, exist_ok=True)
-    descriptor = os.open(f"{RUN}/nat.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    # Whoever may read a file may lock it. That of version 0.1, nat.lock, everybody could, and may have it open still.
+    descriptor = os.open(f"{RUN}/nat-lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
+        os.fchmod(descriptor, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

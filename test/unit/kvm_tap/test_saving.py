@@ -183,6 +183,16 @@ class Save(Host):
             change.restore()
         self.assertEqual((self.kernel, os.path.exists(change.PENDING)), ("new table\n", True))
 
+    def test_the_lock_is_roots_alone_whoever_made_its_file(self):
+        with change.lock():
+            [name] = [each for each in os.listdir(change.RUN) if "lock" in each]
+        self.assertNotEqual(name, "nat.lock")
+        path = f"{change.RUN}/{name}"
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        os.chmod(path, 0o644)
+        with change.lock():
+            self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+
 
 class NoWayBack(Host):
     """The change is in the kernel, cannot stay, and the table as it was does not load any more."""

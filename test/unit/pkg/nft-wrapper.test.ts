@@ -2,11 +2,12 @@
 // What nftables.service runs in nft's place: the table of the 1:1 NAT comes along, and where it could not, it is loaded again. Run with
 // stand-ins for what it calls, and with a directory of its own instead of /run.
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const text = readFileSync("pkg/host/kvm-tap-nft", "utf8");
+const lock = /\$RUN\/(nat\S+lock)/.exec(text)?.[1] ?? "";
 
 let place: string;
 beforeEach(() => {
@@ -77,5 +78,16 @@ describe.each(["dash", "bash"])("%s", shell => {
 
     test("it waits for longer than a change takes", () => {
         expect(Number(/--wait (\d+)/.exec(run(shell, {}).called)?.[1])).toBeGreaterThanOrEqual(30);
+    });
+
+    test("nobody else can take the lock: its file is root's alone, also one that is there already", () => {
+        // The name that version 0.1 used may be open in the programs of others, who could read it, and hold it until the host boots.
+        expect(lock).not.toBe("nat.lock");
+        const path = join(place, "run/kvm-tap", lock);
+        run(shell, {});
+        expect(statSync(path).mode & 0o777).toBe(0o600);
+        chmodSync(path, 0o644);
+        run(shell, {});
+        expect(statSync(path).mode & 0o777).toBe(0o600);
     });
 });
