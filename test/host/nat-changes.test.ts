@@ -226,6 +226,15 @@ await eachRelease(release => {
         expect(await ask(internet, "tcp", "203.0.113.10", PORT)).toBe("203.0.113.254");
     });
 
+    test("a bad line in the sysctl file is named, and all the rest is set", async () => {
+        await host.machine.replace("/etc/sysctl.d/60-kvm-tap.conf", "net/ipv4/conf/eth0/rp_filter = é\nnet/ipv4/conf/eth0/log_martians = 1\n");
+        await host.sh("sysctl -qw net.ipv4.ip_forward=0; tc qdisc del dev eth0 clsact; systemctl restart kvm-tap-nat");
+        expect(await host.sh("cat /proc/sys/net/ipv4/conf/eth0/log_martians /proc/sys/net/ipv4/ip_forward; tc filter show dev eth0 egress"))
+                .toMatch(/^1\n1\n[^]* bytecode /);
+        expect(await host.sh("journalctl -u kvm-tap-nat -o cat -n 20")).toContain("net/ipv4/conf/eth0/rp_filter could not be set to");
+        await host.sh("rm /etc/sysctl.d/60-kvm-tap.conf");
+    });
+
     test("nothing is kept where forwarding was on before, or where others need it", async () => {
         await host.sh("nft 'table ip others { chain out { type nat hook postrouting priority 100; }; }'");
         await page.change(snapshot => planRemoveMappings(snapshot, ["203.0.113.10"]));

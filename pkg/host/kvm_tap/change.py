@@ -23,7 +23,7 @@ import time
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from . import connections, forwarding, guard, holding, return_routes, settings, table as tables
-from .host import Failure, read, record, replace, replaced, run, succeeds, sync_directory
+from .host import Failure, noted, read, record, replace, replaced, run, succeeds, sync_directory
 from .links import Links
 from .table import Table, networks_of
 
@@ -150,19 +150,29 @@ def wished() -> Optional[str]:
 def agree() -> List[str]:
     """
     Makes the host agree with the table. Where it was lost, or could not be loaded, what is held and guarded stays so by what is saved.
-    Returns a sentence for each address that could not be held; complains of the rest.
+    Returns a sentence for each address that could not be held, and complains of the rest. Raises Failure for what failed as a whole,
+    once all the rest is done.
     """
     loaded = tables.loaded()
     saved = wished() if loaded is None else None
     table = loaded or tables.written(saved or "")
     links = Links()
-    unheld = holding.sync(table, links)
-    complain(return_routes.sync(table, links))
-    settings.keep({**holding.wanted_settings(table, links), **return_routes.wanted_settings(table)})
-    # Stopped, the unit leaves guests running whose sources must not leave.
-    complain(guard.sync(loaded or tables.written(saved or read(FILE) or ""), links))
-    if loaded is not None or saved is None:
-        complain(forwarding.sync(table, links))
+    unheld: List[str] = []
+    failures: List[str] = []
+    # First: nothing is as important. Stopped, the unit leaves guests running whose sources must not leave.
+    with noted(failures):
+        complain(guard.sync(loaded or tables.written(saved or read(FILE) or ""), links))
+    with noted(failures):
+        unheld = holding.sync(table, links)
+    with noted(failures):
+        complain(return_routes.sync(table, links))
+    with noted(failures):
+        settings.keep({**holding.wanted_settings(table, links), **return_routes.wanted_settings(table)})
+    with noted(failures):
+        if loaded is not None or saved is None:
+            complain(forwarding.sync(table, links))
+    if failures:
+        raise Failure("; ".join([*failures, *unheld]))
     return unheld
 
 
@@ -514,8 +524,8 @@ def load() -> None:
             raise Failure(f"{failure}. Nothing was loaded") from failure
         if os.path.exists(PENDING):
             overtaken()
-        forwarding.apply_file()
-        complain(agree())
+        complain(forwarding.apply_file())
+        agree_or_complain()
     record("nat-loaded", f"1:1 NAT loaded from {FILE}")
     if lost:
         end_connections(all_pairs(), all_of_them=False)

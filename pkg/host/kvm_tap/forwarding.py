@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
-from .host import Failure, change_setting, is_safe_name, listed, read, replace, run, setting, setting_path
+from .host import Failure, change_setting, is_safe_name, noted, read, replace, run, setting, setting_path
 from .links import Links
 from .table import FAMILY, NAME, Table
 
@@ -81,11 +81,12 @@ def switch_on(family: int, table: Table, links: Links, switched: Dict[str, Any])
 
 def switch_off(family: int, switched: Dict[str, Any]) -> List[str]:
     """Takes back what was switched on, unless somebody else needs it by now: then says who."""
-    switched["on"].remove(family)
     other = wanted_elsewhere(family)
+    if not other:
+        change_setting(SWITCH[family], "0")
+    switched["on"].remove(family)
     if other:
         return [f"IPv{family} forwarding stays on: {other} needs it"]
-    change_setting(SWITCH[family], "0")
     if family == 6:
         for link, value in switched.pop("accept_ra").items():
             change_setting(f"net/ipv6/conf/{link}/accept_ra", value)
@@ -94,21 +95,29 @@ def switch_off(family: int, switched: Dict[str, Any]) -> List[str]:
 
 
 def sync(table: Table, links: Links) -> List[str]:
-    """Makes the kernel's settings agree with the table; returns what is to be told, in sentences."""
+    """Makes the kernel's settings agree with the table; returns what is to be told, in sentences. Raises Failure for what cannot be set."""
     switched: Dict[str, Any] = {"on": [], "accept_ra": {}, **json.loads(read(SWITCHED) or "{}")}
     before = json.dumps(switched)
     told: List[str] = []
+    failures: List[str] = []
     for family in links.families:
-        if table.uses(family):
-            switch_on(family, table, links, switched)
-        elif family in switched["on"]:
-            told += switch_off(family, switched)
+        with noted(failures):
+            if table.uses(family):
+                switch_on(family, table, links, switched)
+            elif family in switched["on"]:
+                told += switch_off(family, switched)
     if json.dumps(switched) != before:
         replace(SWITCHED, json.dumps(switched))
+    if failures:
+        raise Failure("; ".join(failures))
     return told
 
 
-def apply_file() -> None:
-    """Sets what the sysctl file says, for links that are there already."""
-    for key, value in settings_in(read(SYSCTL_FILE) or ""):
-        change_setting(key, value)
+def apply_file() -> List[str]:
+    """Sets what the sysctl file says, for links that are there already; returns a sentence for each line that cannot be set."""
+    failures: List[str] = []
+    with noted(failures):
+        for key, value in settings_in(read(SYSCTL_FILE) or ""):
+            with noted(failures):
+                change_setting(key, value)
+    return failures

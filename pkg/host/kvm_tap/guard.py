@@ -192,14 +192,16 @@ def sync(table: Table, links: Links) -> List[str]:
     after: Dict[str, bool] = {}
     problems: List[str] = []
     for link in sorted({*before, *table.uplinks} & links.names):
-        wanted = programs(guarded(link, table, links)) if link in table.uplinks else []
         try:
+            wanted = programs(guarded(link, table, links)) if link in table.uplinks else []
             if wanted:
                 after[link] = set_programs(link, wanted) or before.get(link, False)
             elif link in before:
                 leave(link, before[link])
         except Failure as failure:
             problems.append(f"{link} has no guard against private sources: {failure}")
+            if link in before:
+                after[link] = before[link]
     if after != before:
         replace(GUARDS, json.dumps(after) if after else None)
     return problems

@@ -192,6 +192,15 @@ def keep_attributes(path: str, descriptor: int) -> None:
         pass  # no SELinux here
 
 
+@contextlib.contextmanager
+def noted(failures: List[str]) -> Iterator[None]:
+    """What fails in the body is noted, and keeps nothing after it from being done."""
+    try:
+        yield
+    except (Failure, OSError) as failure:
+        failures.append(str(failure))
+
+
 # Kernel settings --------------------------------------------------------------------------------------------------------
 
 
@@ -209,7 +218,7 @@ def setting(key: str) -> Optional[str]:
     """The value of a kernel setting; None where this kernel, or this link, has no such setting."""
     try:
         text = read(setting_path(key))
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no file can have such a name
         return None
     return None if text is None else text.strip()
 
@@ -221,8 +230,9 @@ def change_setting(key: str, value: str) -> None:
     try:
         with open(setting_path(key), "w", encoding="ascii") as file:
             file.write(value)
-    except OSError as error:
-        raise Failure(f"{key} could not be set to {value}: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no number"
+        raise Failure(f"{key} could not be set to {value.encode('ascii', 'backslashreplace').decode()}: {reason}") from error
 
 
 # Journal ----------------------------------------------------------------------------------------------------------------
@@ -234,6 +244,6 @@ def record(event: str, message: str, priority: int = 6) -> None:
     fields = f"MESSAGE={line}\nSYSLOG_IDENTIFIER=kvm-tap\nPRIORITY={priority}\nKVM_TAP_EVENT={event}\n"
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journal:
-            journal.sendto(fields.encode(), "/run/systemd/journal/socket")
+            journal.sendto(fields.encode(errors="backslashreplace"), "/run/systemd/journal/socket")
     except OSError:
         pass
