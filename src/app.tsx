@@ -34,7 +34,7 @@ function tabs(): readonly Tab[] {
     return [
         { place: "guests", title: _("Guests"), content: <GuestsPage />, shows: { sysctls: true } },
         { place: "taps", title: _("TAP devices"), content: <TapsPage />, shows: { traffic: true, holders: true } },
-        { place: "nat", title: _("1:1 NAT"), content: <NatPage />, shows: { traffic: true, hits: true } },
+        { place: "nat", title: _("1:1 NAT"), content: <NatPage />, shows: { traffic: true, hits: true, sysctls: true } },
         { place: "host", title: _("Host"), content: <HostPage />, shows: { sysctls: true } },
     ];
 }

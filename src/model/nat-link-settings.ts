@@ -22,6 +22,11 @@ export function usesIpv6(state: NatState): boolean {
     return state.mappings.some(mapping => mapping.public.family === 6);
 }
 
+/** Links where the kernel takes no advertisements: a network manager does it in its place, or nobody is to. Where it is not known, none. */
+function takenOver({ deviceSysctls }: Pick<Snapshot, "deviceSysctls">, link: string): boolean {
+    return valueOf(deviceSysctls)?.get(`net/ipv6/conf/${link}/accept_ra`) === "0";
+}
+
 /** Links of which the file says so already; their routes may be away just now. */
 function advertisedBefore(content: string): string[] {
     return [...parseSysctls(content)].flatMap(([key, value]) => /^net\/ipv6\/conf\/(.+)\/accept_ra$/.exec(key)?.slice(1).filter(() => value === "2") ?? []);
@@ -31,9 +36,10 @@ function advertisedBefore(content: string): string[] {
  * The file for this state; null where nothing has to be set. With several uplinks the strict reverse path filter would drop
  * what comes in by one and is answered by default over another: loose, 2 (kernel, ip-sysctl: rp_filter).
  */
-export function linkSettingsFile(snapshot: Pick<Snapshot, "routes" | "files">, state: NatState): string | null {
+export function linkSettingsFile(snapshot: Pick<Snapshot, "routes" | "files" | "deviceSysctls">, state: NatState): string | null {
     const before = valueOf(snapshot.files)?.get(LINK_SETTINGS_FILE)?.content ?? "";
-    const advertised = usesIpv6(state) ? [...new Set([...advertisedLinks(snapshot), ...advertisedBefore(before)])].sort() : [];
+    const advertised = usesIpv6(state)
+        ? [...new Set([...advertisedLinks(snapshot), ...advertisedBefore(before)])].filter(link => !takenOver(snapshot, link)).sort() : [];
     const settings = [
         ...advertised.map(link => `net/ipv6/conf/${link}/accept_ra = 2`),
         ...(state.ways ?? []).filter(({ uplink }) => isSafeName(uplink)).map(({ uplink }) => `net/ipv4/conf/${uplink}/rp_filter = 2`),

@@ -43,6 +43,11 @@ def advertised_links(links: Links) -> List[str]:
                    and is_safe_name(route["dev"])})
 
 
+def is_taken_over(key: str) -> bool:
+    """Whether this is `accept_ra` of a link where the kernel takes no advertisements: a network manager may do it in its place."""
+    return re.fullmatch(r"net/ipv6/conf/[^/]+/accept_ra", key) is not None and setting(key) == "0"
+
+
 def keep_advertisements(table: Table, links: Links, switched: Dict[str, Any]) -> None:
     """
     A kernel that forwards drops the default routes of links whose accept_ra is 1, and takes no new ones (net/ipv6/ndisc.c,
@@ -119,5 +124,6 @@ def apply_file() -> List[str]:
     with noted(failures):
         for key, value in settings_in(read(SYSCTL_FILE) or ""):
             with noted(failures):
-                change_setting(key, value)
+                if not is_taken_over(key):
+                    change_setting(key, value)
     return failures

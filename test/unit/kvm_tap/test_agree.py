@@ -55,6 +55,15 @@ class SysctlFile(unittest.TestCase):
             told[0].encode()  # it can be printed
             self.assertEqual(self.kernel, {"net/ipv4/conf/eth0/rp_filter": "1", "net/ipv6/conf/eth0/accept_ra": "2"})
 
+    def test_where_a_manager_takes_advertisements_itself_the_kernel_is_not_told_to(self):
+        key = "net/ipv6/conf/eth0/accept_ra"
+        for before, line, after in (("0", "= 2", "0"), ("1", "= 2", "2"), ("2", "= 2", "2"), ("2", "= 0", "0"), ("0", "= 1", "0")):
+            self.kernel[key] = before
+            self.assertEqual((self.apply(f"{key} {line}\n"), self.kernel[key]), ([], after), (before, line))
+        self.kernel[key] = "0"
+        self.apply("net.ipv6.conf.eth0.accept_ra=2\n")
+        self.assertEqual(self.kernel[key], "0")
+
     def test_names_that_no_file_can_have(self):
         self.assertEqual(len(self.apply("net/ipv4/conf/\0/rp_filter = 1\n")), 0)
 

@@ -89,14 +89,20 @@ describe("settings of links", () => {
     const six: NatState = { ...one, mappings: one.mappings.map(mapping => ({ ...mapping, public: { family: 6, address: "2001:db8::1", length: 128 } })) };
     const advertised = (device: string): Route =>
         ({ family: "inet6", destination: "default", type: "unicast", table: "main", device, protocol: "ra", gateway: "fe80::1" });
-    const settings = (state: NatState, routes: Route[], content = "") => {
+    const settings = (state: NatState, routes: Route[], content = "", values: Readonly<Record<string, string>> = {}) => {
         const files = new Map([["/etc/sysctl.d/60-kvm-tap.conf", { path: "", content }]]);
-        return linkSettingsFile({ routes: read(routes), files: read(files) }, state)?.split("\n").filter(line => /^net/.test(line));
+        const deviceSysctls = read(new Map(Object.entries(values).map(([link, value]) => [`net/ipv6/conf/${link}/accept_ra`, value])));
+        return linkSettingsFile({ routes: read(routes), files: read(files), deviceSysctls }, state)?.split("\n").filter(line => /^net/.test(line));
     };
 
     test("every link with an advertised default route keeps it, also one that has none just now", () => {
         expect(settings(six, [advertised("eth1"), advertised("eth0.100")])).toEqual(["net/ipv6/conf/eth0.100/accept_ra = 2", "net/ipv6/conf/eth1/accept_ra = 2"]);
         expect(settings(six, [], "net/ipv6/conf/eth1/accept_ra = 2\n")).toEqual(["net/ipv6/conf/eth1/accept_ra = 2"]);
+    });
+    test("none where a network manager takes advertisements in the kernel's place, also where an earlier file said so", () => {
+        const routes = [advertised("eth1"), advertised("eth2"), advertised("eth3")];
+        expect(settings(six, routes, "net/ipv6/conf/eth1/accept_ra = 2\n", { eth1: "0", eth2: "1", eth3: "2" }))
+                .toEqual(["net/ipv6/conf/eth2/accept_ra = 2", "net/ipv6/conf/eth3/accept_ra = 2"]);
     });
     test("none without IPv6, and none by a name that means more", () => {
         expect(settings(one, [advertised("eth1")])).toBeUndefined();
