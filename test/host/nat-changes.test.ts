@@ -235,6 +235,18 @@ await eachRelease(release => {
         await host.sh("rm /etc/sysctl.d/60-kvm-tap.conf");
     });
 
+    test("a device of somebody else with the name of the one that holds addresses: refused, and it stays", async () => {
+        await page.change(snapshot => planRemoveMappings(snapshot, ["203.0.113.10"]));
+        await until("the unit to end", async () => (await host.attempt(["systemctl", "is-active", "kvm-tap-nat"])).stdout === "inactive\n");
+        await host.sh("ip tuntap add dev kvm-tap-hold mode tap user 1000; ip link set kvm-tap-hold up");
+        expect(await arm(changeOf({ uplinks: [], devices: [], mappings: [] }, base).replace(/"nft":\[.*?\],"save"/s,
+            `"nft":${JSON.stringify(natFile(base).trimEnd().split("\n"))},"save"`)))
+            .toMatchObject({ status: 1, stderr: expect.stringContaining("kvm-tap-hold is a device that somebody else made") });
+        expect(await host.sh("nft list tables; ip -d link show kvm-tap-hold; ip route show proto 107")).toMatch(/^\d+: kvm-tap-hold.*persist on user (1000|admin)[^\n]*\n$/s);
+        await host.sh("ip link del kvm-tap-hold");
+        await page.change(snapshot => planMapAddress(snapshot, { public: "203.0.113.10", guest: "10.0.0.2" }));
+    });
+
     test("nothing is kept where forwarding was on before, or where others need it", async () => {
         await host.sh("nft 'table ip others { chain out { type nat hook postrouting priority 100; }; }'");
         await page.change(snapshot => planRemoveMappings(snapshot, ["203.0.113.10"]));

@@ -10,9 +10,9 @@ becomes of the table.
 from __future__ import annotations
 
 import ipaddress
-from typing import Dict, Iterable, List, NamedTuple, Set, Tuple, TypeVar
+from typing import Any, Dict, Iterable, List, NamedTuple, Set, Tuple, TypeVar
 
-from .host import ip_batch, listed, run, succeeds
+from .host import Failure, ip_batch, listed, run, succeeds
 from .links import HOLD, PROTOCOL, Links, is_up
 from .table import Network, Table
 
@@ -34,8 +34,24 @@ def held(table: Table, links: Links) -> Set[Network]:
     return {network for network in table.owned if network.version in links.families} - links.own
 
 
+def is_ours(links: Links) -> bool:
+    """Whether the device of this name is there and swallows packets: one that somebody may open hands them to him."""
+    if HOLD not in links.names:
+        return False
+    info: Dict[str, Any] = next((link.get("linkinfo", {}) for link in listed(["ip", "-j", "-d", "link", "show", "dev", HOLD])), {})
+    data = info.get("info_data", {})
+    return info.get("info_kind") == "dummy" or (
+        info.get("info_kind") == "tun" and data.get("type") == "tap" and data.get("persist") is True
+        and str(data.get("user")) in ("root", "0") and "group" not in data)
+
+
 def make_hold_device(links: Links) -> None:
-    """A device that swallows packets. Without ARP: a neighbour that does not answer would be told to whoever asked."""
+    """
+    A device that swallows packets. Without ARP: a neighbour that does not answer would be told to whoever asked. Raises Failure where
+    the name is another device's.
+    """
+    if HOLD in links.names and not is_ours(links):
+        raise Failure(f"{HOLD} is a device that somebody else made, so public addresses cannot be held: rename it or delete it")
     if is_up(HOLD):
         return  # set up again, it would be announced as changed, and kvm-tap-nat-watch would see to it
     # A kernel without "dummy" has TAP devices all the same: one that nobody opens swallows packets, too.
@@ -115,6 +131,6 @@ def sync(table: Table, links: Links) -> List[str]:
             # Last: until then the address was held by these.
             *(f"route del local {network} dev lo table local proto {PROTOCOL}" for network in local_routes(links, family)),
         ])
-    if not holding and HOLD in links.names:
+    if not holding and is_ours(links):
         run(["ip", "link", "del", "dev", HOLD])
     return problems
