@@ -17,8 +17,9 @@ const OURS = "^/etc/(kvm-tap/|sysctl[.]d/60-kvm-tap[^/]*$|systemd/network/00-kvm
 
 /**
  * Files of others hold private keys and passwords, too: only what the page asks of them leaves the host. That is the name and kind of a
- * device of systemd-networkd; settings of the network; of interfaces(5) which interfaces and files there are, and of commands those that
- * make a device, without what stands before and after it. A record is a file: no text has the character 1.
+ * device of systemd-networkd, and whether it takes advertisements; settings of the network; of interfaces(5) which interfaces and files
+ * there are, and of commands those that make a device, without what stands before and after it. A record is a file: no text has the
+ * character 1.
  */
 const PROGRAM = `
 function keep(path, text) { printf "%s%c%s%c", path, 0, text, 0 }
@@ -48,6 +49,9 @@ function asked(path, text,   lines, count, number, line, before) {
         if (path ~ /[.]netdev$/) {
             if (tolower(line) ~ /^[ \\t]*(name|kind)[ \\t]*=/)
                 keep(path, line "\\n")
+        } else if (path ~ "/systemd/network/.*[.]network([.]d/[^/]*)?$") {
+            if (line ~ /^[ \\t]*IPv6AcceptRA[ \\t]*=[ \\t]*[A-Za-z0-9]*[ \\t\\r]*$/)
+                keep(path, line "\\n")
         } else if (path ~ "^/etc/sysctl") {
             if ((line ~ /^[ \\t]*-?[ \\t]*net[.]/ || line ~ "^[ \\t]*-?[ \\t]*net/") && line !~ /secret|key/)
                 keep(path, line "\\n")
@@ -75,10 +79,12 @@ BEGIN {
 
 /** One process whatever their number. Of ours there may be a thousand, which a shell would take its time to look at one by one. */
 const READ = ["sh", "-c", `
-    for file in /etc/network/interfaces /etc/network/interfaces.d/* /etc/systemd/network/*.netdev /run/systemd/network/*.netdev /etc/sysctl.d/*.conf
+    for file in /etc/network/interfaces /etc/network/interfaces.d/* /etc/systemd/network/*.netdev /run/systemd/network/*.netdev /etc/sysctl.d/*.conf \\
+        /etc/systemd/network/*.network /run/systemd/network/*.network /usr/lib/systemd/network/*.network \\
+        /etc/systemd/network/*.network.d/*.conf /run/systemd/network/*.network.d/*.conf /usr/lib/systemd/network/*.network.d/*.conf
     do
         case $file in
-        /etc/sysctl.d/60-kvm-tap*) ;;
+        /etc/sysctl.d/60-kvm-tap* | /etc/systemd/network/00-kvm-tap-*.network) ;;
         *) if [ -f "$file" ]; then set -- "$@" "$file"; fi ;;
         esac
     done

@@ -5,7 +5,7 @@ import { devicesAtRisk, hostFacts, subjects, type Severity } from "./glance.ts";
 import { behaviours, newestVerified, versionNumber } from "./libvirt-version.ts";
 import { msg, type Message } from "./message.ts";
 import { agreement, natReading } from "./nat-reading.ts";
-import { LINK_SETTINGS_FILE } from "./nat-link-settings.ts";
+import { advertisementsAtRisk, LINK_SETTINGS_FILE, usesIpv6 } from "./nat-link-settings.ts";
 import { familiesOf, waysProblems } from "./nat-ways.ts";
 import { steeringOf } from "./steering.ts";
 import { parseSysctls } from "./sysctl-file.ts";
@@ -199,6 +199,18 @@ function uplinksCheck(snapshot: Snapshot): HostCheck[] {
     }));
 }
 
+function advertisementsCheck(snapshot: Snapshot): HostCheck[] {
+    const reading = natReading(snapshot);
+    const state = reading.state === "read" ? reading.value.running?.state : undefined;
+    return (state && usesIpv6(state) ? advertisementsAtRisk(snapshot) : []).map(({ link, file }) => ({
+        id: `advertisements ${link}`, severity: "warning",
+        says: msg("systemd-networkd may stop taking router advertisements on $0, since this host forwards IPv6", link),
+        means: file === "" ? msg("The default route over this link would end. Say IPv6AcceptRA=yes in the section [Network] of its .network file, and run “networkctl reload”.")
+            : msg("The default route over this link would end. Say IPv6AcceptRA=yes in the section [Network] of $0, and run “networkctl reload”.",
+                `/etc/systemd/network/${file.replace(/^.*\//, "")}.d/kvm-tap.conf`),
+    }));
+}
+
 function networkCheck({ links, routes }: Snapshot): HostCheck[] {
     return [
         ...unread("network", links, msg("Devices, addresses and routes are not known.")),
@@ -210,7 +222,7 @@ const worstFirst: readonly Severity[] = ["danger", "warning", "unknown", "info",
 
 /** All checks, the worst first. Parts that are still being read are left out. */
 export function hostChecks(snapshot: Snapshot): readonly HostCheck[] {
-    return [libvirtCheck, riskCheck, hookCheck, steeringCheck, unitCheck, natCheck, uplinksCheck, networkCheck]
+    return [libvirtCheck, riskCheck, hookCheck, steeringCheck, unitCheck, natCheck, uplinksCheck, advertisementsCheck, networkCheck]
         .flatMap(check => check(snapshot)).sort((a, b) => worstFirst.indexOf(a.severity) - worstFirst.indexOf(b.severity));
 }
 

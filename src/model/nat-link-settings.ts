@@ -27,6 +27,23 @@ function takenOver({ deviceSysctls }: Pick<Snapshot, "deviceSysctls">, link: str
     return valueOf(deviceSysctls)?.get(`net/ipv6/conf/${link}/accept_ra`) === "0";
 }
 
+/**
+ * Links with an advertised default route that systemd-networkd takes, and its file for them ("" where that is not known). Without a word
+ * in there about IPv6AcceptRA= it stops taking advertisements when the host forwards (systemd.network(5)).
+ */
+export function advertisementsAtRisk(snapshot: Pick<Snapshot, "routes" | "files" | "links" | "networkd">): { link: string; file: string }[] {
+    const links = valueOf(snapshot.links), managed = valueOf(snapshot.networkd), files = valueOf(snapshot.files);
+    return advertisedLinks(snapshot).flatMap(link => {
+        const file = managed?.get(links?.find(({ name }) => name === link)?.index ?? 0);
+        if (file === undefined || !files)
+            return [];
+        const dropIns = `/systemd/network/${file.replace(/^.*\//, "")}.d/`;
+        const said = file !== "" && [...files.values()].some(({ path, content }) =>
+            (path === file || path.includes(dropIns)) && /^\s*IPv6AcceptRA\s*=\s*\S/m.test(content));
+        return said ? [] : [{ link, file }];
+    });
+}
+
 /** Links of which the file says so already; their routes may be away just now. */
 function advertisedBefore(content: string): string[] {
     return [...parseSysctls(content)].flatMap(([key, value]) => /^net\/ipv6\/conf\/(.+)\/accept_ra$/.exec(key)?.slice(1).filter(() => value === "2") ?? []);

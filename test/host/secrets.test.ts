@@ -17,7 +17,8 @@ const SECRETS: Record<string, string> = {
     "/etc/systemd/network/50-wg0.netdev.d/key.conf": "[WireGuard]\nPrivateKey=HUSHdropin\n",
     "/etc/systemd/network/50-macsec0.netdev": "[NetDev]\nKind=macsec\nName=macsec0\n[MACsecTransmitAssociation]\nKey=HUSHmacsec\n",
     "/etc/systemd/network/60-tap.netdev": "# HUSHcomment\n[NetDev]\n name = netd0 \nKIND=tap\nDescription=HUSH Name=x\n",
-    "/etc/systemd/network/60-wwan.network": "[Match]\nName=wwan0\n[MobileNetwork]\nPassword=HUSHnetwork\n",
+    "/etc/systemd/network/60-wwan.network": "[Match]\nName=wwan0\n[MobileNetwork]\nPassword=HUSHnetwork\nIPv6AcceptRA=HUSH ra\n",
+    "/run/systemd/network/10-ra.network.d/ra.conf": "[Match]\nName=HUSH\n[Network]\n IPv6AcceptRA = yes\n# IPv6AcceptRA=HUSH\n",
     "/run/systemd/network/10-netplan-wg1.netdev": "[NetDev]\nName=wg1\nKind=wireguard\n[WireGuard]\nPrivateKey=HUSHnetplan\n",
     "/run/systemd/network/10-netplan-plan0.netdev": "[NetDev]\nName=plan0\nKind=tap\n[Tap]\nGroup=HUSH\n",
     "/etc/netplan/50.yaml": "network:\n  tunnels:\n    wg1: {mode: wireguard, key: HUSHyaml}\n  wifis: {wlan0: {access-points: {x: {password: HUSHwifi}}}}\n",
@@ -126,5 +127,6 @@ await eachRelease(release => {
             { key: "net/ipv4/conf/all/rp_filter", value: "2", path: "/etc/sysctl.d/50-net.conf" });
         expect(files.get("/etc/kvm-tap/styx0.tap")?.content).toBe(SECRETS["/etc/kvm-tap/styx0.tap"]);
         expect(files.has("/etc/kvm-tap/notes")).toBe(false);
+        expect(files.get("/run/systemd/network/10-ra.network.d/ra.conf")?.content).toBe(" IPv6AcceptRA = yes\n");
     });
 });

@@ -5,11 +5,11 @@ import { FRAME_BEFORE, CHAIN_RULES, SETS } from "../../../src/model/nat-frame.ts
 import { natFile } from "../../../src/model/nat-file.ts";
 import { routeInTheWay, unheld } from "../../../src/model/nat-held.ts";
 import { hostChecks } from "../../../src/model/host-checks.ts";
-import { linkSettingsFile } from "../../../src/model/nat-link-settings.ts";
+import { advertisementsAtRisk, linkSettingsFile } from "../../../src/model/nat-link-settings.ts";
 import { agreement, natReading, type Agreement } from "../../../src/model/nat-reading.ts";
 import { natElements, normalState, type NatState } from "../../../src/model/nat.ts";
 import { NOTHING_READ, type Snapshot } from "../../../src/model/snapshot.ts";
-import type { Route } from "../../../src/model/tap.ts";
+import type { Link, Route } from "../../../src/model/tap.ts";
 
 const read = <T>(value: T) => ({ state: "read", value } as const);
 
@@ -86,6 +86,7 @@ describe("public addresses", () => {
 });
 
 describe("settings of links", () => {
+    const fixtureLink: Link = { index: 0, name: "", mtu: 1500, up: true, carrier: true };
     const six: NatState = { ...one, mappings: one.mappings.map(mapping => ({ ...mapping, public: { family: 6, address: "2001:db8::1", length: 128 } })) };
     const advertised = (device: string): Route =>
         ({ family: "inet6", destination: "default", type: "unicast", table: "main", device, protocol: "ra", gateway: "fe80::1" });
@@ -103,6 +104,20 @@ describe("settings of links", () => {
         const routes = [advertised("eth1"), advertised("eth2"), advertised("eth3")];
         expect(settings(six, routes, "net/ipv6/conf/eth1/accept_ra = 2\n", { eth1: "0", eth2: "1", eth3: "2" }))
                 .toEqual(["net/ipv6/conf/eth2/accept_ra = 2", "net/ipv6/conf/eth3/accept_ra = 2"]);
+    });
+    test.each<[string, Record<string, string>, string, boolean]>([
+        ["nothing is said", {}, "/etc/systemd/network/10-x.network", true],
+        ["its file says so", { "/etc/systemd/network/10-x.network": " IPv6AcceptRA = yes\n" }, "/etc/systemd/network/10-x.network", false],
+        ["a drop-in says so", { "/etc/systemd/network/10-x.network.d/a.conf": "IPv6AcceptRA=yes\n" }, "/run/systemd/network/10-x.network", false],
+        ["another file does", { "/etc/systemd/network/10-y.network": "IPv6AcceptRA=yes\n" }, "/etc/systemd/network/10-x.network", true],
+        ["its file is not known", { "/etc/systemd/network/10-x.network": "IPv6AcceptRA=yes\n" }, "", true],
+        ["an empty value", { "/etc/systemd/network/10-x.network": "IPv6AcceptRA=\n" }, "/etc/systemd/network/10-x.network", true],
+    ])("systemd-networkd may give up advertisements when the host forwards: %s", (_what, contents, file, expected) => {
+        const files = read(new Map(Object.entries(contents).map(([path, content]) => [path, { path, content }])));
+        const links = read([{ ...fixtureLink, index: 7, name: "eth0" }, { ...fixtureLink, index: 8, name: "eth1" }]);
+        const networkd = read(new Map([[7, file]]));
+        expect(advertisementsAtRisk({ routes: read([advertised("eth0"), advertised("eth1")]), files, links, networkd }))
+                .toEqual(expected ? [{ link: "eth0", file }] : []);
     });
     test("none without IPv6, and none by a name that means more", () => {
         expect(settings(one, [advertised("eth1")])).toBeUndefined();
