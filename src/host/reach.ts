@@ -82,6 +82,18 @@ export function wayIn(answer: string): Hop | undefined {
     }
 }
 
+/**
+ * Tables that rules lead to, by their numbers (`ip -N -j rule show`), of both families; undefined where one was not read, or a rule leads
+ * to whichever table a packet's VRF has (l3mdev).
+ */
+export function tablesIn(answers: readonly (string | undefined)[]): ReadonlySet<string> | undefined {
+    const rules = answers.map(answer => answer === undefined ? undefined : objectsIn(answer));
+    const all = rules.flatMap(list => list ?? []), tables = all.map(({ table }) => String(table ?? ""));
+    const known = rules.every(list => list !== undefined) && all.every(rule => !("l3mdev" in rule))
+        && tables.every(table => /^\d*$/.test(table));
+    return known ? new Set(tables) : undefined;
+}
+
 function unique(texts: readonly (string | undefined)[]): string[] {
     return [...new Set(texts.filter(text => text !== undefined))];
 }
@@ -113,19 +125,22 @@ export interface NeedsFrom {
 
 /** Rejects with CommandError where ss cannot be run, and with IpError where the neighbours cannot be read. */
 export async function readNeeds(machine: Machine, { ask, wireguard, bridged }: NeedsFrom): Promise<HostNeeds> {
-    const [servers, sockets, xfrm, endpoints, ports, [table = ""]] = await Promise.all([
+    const [servers, sockets, xfrm, endpoints, ports, rules, rules6, [table = ""]] = await Promise.all([
         machine.run(["grep", "-shE", "^[[:space:]]*nameserver[[:space:]]", ...RESOLVERS], { accept: [1, 2] }),
         machine.run(["ss", "-Htun"]),
         optional(machine, ["ip", "xfrm", "state"]), // fails where the kernel has no IPsec
         wireguard.length === 0 ? "" : optional(machine, ["wg", "show", "all", "endpoints"]),
         bridged ? optional(machine, ["bridge", "-j", "fdb", "show"]) : "",
+        optional(machine, ["ip", "-N", "-j", "-4", "rule", "show"]),
+        optional(machine, ["ip", "-N", "-j", "-6", "rule", "show"]), // fails where the kernel has no IPv6 or no rules
         ask(["neigh show"]),
     ]);
     const unknown: Message[] = endpoints === undefined
         ? [msg("Whom $0 is connected with is not known: it could be read with the package wireguard-tools.", wireguard.join(", "))] : [];
     const nameServers = nameServersIn(servers), tunnels = [...xfrmIn(xfrm ?? ""), ...endpointsIn(endpoints ?? "")];
     const peers = distinct([...peersIn(sockets), ...tunnels.map(address => ({ address }))]);
-    return { nameServers, peers, neighbours: entriesIn(table, portsIn(ports ?? "")), ways: await readWays(ask, [...nameServers, ...peers.map(({ address }) => address)]), unknown };
+    const tables = tablesIn([rules, rules6]), ways = await readWays(ask, [...nameServers, ...peers.map(({ address }) => address)]);
+    return { nameServers, peers, neighbours: entriesIn(table, portsIn(ports ?? "")), ways, ...tables && { tables }, unknown };
 }
 
 async function readWays(ask: NeedsFrom["ask"], addresses: readonly string[]): Promise<Map<string, Hop>> {

@@ -79,6 +79,8 @@ export interface HostNeeds {
     peers: readonly Peer[];
     /** By which way the kernel sends to name servers and peers, rules of routing included. None: it would not send at all. */
     ways: ReadonlyMap<string, Hop>;
+    /** Tables that rules of routing lead to, of either family, by their numbers. Absent: not known, or a rule may lead anywhere. */
+    tables?: ReadonlySet<string>;
     /** What could not be found out, for a person to know. */
     unknown: readonly Message[];
 }

@@ -4,6 +4,7 @@
 import { batchLines, wordsIn, type BatchLine } from "./ip-batch.ts";
 import { named } from "./names.ts";
 import { parsePrefix } from "./nat-address.ts";
+import { canonicalTable, ipNumber } from "./route-words.ts";
 import { settingsOfOthers } from "./tap-foreign.ts";
 import { withLength, type TapRoute, type TapSettings } from "./tap-settings.ts";
 
@@ -268,15 +269,15 @@ function route(words: readonly string[], name: string): Saying[] | undefined {
     const [first = "", ...rest] = words;
     const found = pairs(rest, ["dev", "via", "src", "metric", "table"], []);
     const destination = withLength(first);
-    const metric = found?.get("metric");
-    if (found?.get("dev") !== name || !(destination === "default" || parsePrefix(first)) || !/^\d*$/.test(metric ?? ""))
+    const number = found?.get("metric"), metric = number === undefined ? undefined : ipNumber(number);
+    if (found?.get("dev") !== name || !(destination === "default" || parsePrefix(first)) || (number !== undefined && metric === undefined))
         return undefined;
-    const via = found.get("via"), source = found.get("src"), table = found.get("table");
+    const via = found.get("via"), source = found.get("src"), table = canonicalTable(found.get("table") ?? "main");
     return [routeSaying(name, {
         destination,
         ...via !== undefined && { via },
         ...source !== undefined && { source },
-        ...metric !== undefined && { metric: Number(metric) },
-        ...table !== undefined && table !== "main" && { table },
+        ...metric !== undefined && { metric },
+        ...table !== "main" && { table },
     })];
 }

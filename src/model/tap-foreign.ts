@@ -2,6 +2,7 @@
 // Lines of a `.tap` file that the page does not understand whole, read as far as it takes to know what of the running device is
 // theirs: that is nobody's drift, and nothing the page takes away.
 import { batchLines, wordsIn } from "./ip-batch.ts";
+import { canonicalTable, ipNumber } from "./route-words.ts";
 import { addressKey, routeKey, withLength } from "./tap-settings.ts";
 
 /** Words of ip-route(8) and ip-address(8) whose value is an address, too, but not what the line is about. */
@@ -60,8 +61,8 @@ function ofAddress(words: readonly string[], name: string): string[] {
 function ofRoute(words: readonly string[]): string[] {
     const destination = subjectOf(words);
     const value = (...names: string[]) => words[words.findIndex(word => names.includes(word)) + 1];
-    const metric = words.some(word => ["metric", "preference", "priority"].includes(word)) ? Number(value("metric", "preference", "priority")) : undefined;
-    const table = words.includes("table") ? value("table") : undefined;
+    const metric = words.some(word => ["metric", "preference", "priority"].includes(word)) ? ipNumber(value("metric", "preference", "priority") ?? "") : undefined;
+    const table = words.includes("table") ? canonicalTable(value("table") ?? "") : undefined;
     return destination === undefined ? [] : [routeKey({
         destination, ...metric !== undefined && { metric }, ...table !== undefined && { table },
     })];

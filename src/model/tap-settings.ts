@@ -40,7 +40,7 @@ export function addressKey(address: string): string {
 
 export function routeKey({ destination, metric, table }: TapRoute): string {
     const usual = metric === undefined || metric === 0 || (metric === IPV6_METRIC && !destination.includes("."));
-    const main = table === undefined || table === "main" || table === "254";
+    const main = table === undefined || table === "main";
     return ["route", destination, ...usual ? [] : ["metric", metric], ...main ? [] : ["table", table]].join(" ");
 }
 

@@ -5,6 +5,7 @@ import type { Guest } from "./guest.ts";
 import { msg } from "./message.ts";
 import { parsePrefix } from "./nat-address.ts";
 import type { Planned, Problem } from "./plan.ts";
+import { canonicalTable, ipNumber } from "./route-words.ts";
 import { canonicalKey, defaultSysctls, parseSysctls, type Sysctls } from "./sysctl-file.ts";
 import { routeWords, shortly, type TapRoute, type TapSettings } from "./tap-settings.ts";
 
@@ -93,20 +94,20 @@ export function withTextProblems(text: TapText, planned: Planned): Planned {
     return { problems: [...mine, ...theirs] };
 }
 
-/** A route in ip's words; undefined where it says something that we do not know. */
+/** A route in ip's words, its numbers in one spelling; undefined where it says something that we do not know. */
 export function parseRoute(line: string): TapRoute | undefined {
     const [destination = "", ...rest] = line.trim().split(/\s+/);
     const said = new Map<string, string>();
     for (let index = 0; index < rest.length; index += 2)
         said.set(rest[index] ?? "", rest[index + 1] ?? "");
     const known = [...said].every(([key, value]) => ["via", "src", "metric", "table"].includes(key) && value !== "");
-    const metric = said.get("metric");
-    if (!known || (destination !== "default" && !parsePrefix(destination)) || !/^\d*$/.test(metric ?? ""))
+    const words = said.get("metric"), metric = words === undefined ? undefined : ipNumber(words);
+    if (!known || (destination !== "default" && !parsePrefix(destination)) || (words !== undefined && metric === undefined))
         return undefined;
     const [via, source, table] = [said.get("via"), said.get("src"), said.get("table")];
     return {
         destination, ...via !== undefined && { via }, ...source !== undefined && { source },
-        ...metric !== undefined && { metric: Number(metric) }, ...table !== undefined && { table },
+        ...metric !== undefined && { metric }, ...table !== undefined && { table: canonicalTable(table) },
     };
 }
 

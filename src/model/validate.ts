@@ -6,6 +6,7 @@ import { reachOf, type Reach, type ReachUse } from "./host-reach.ts";
 import { msg, type Message } from "./message.ts";
 import { deviceNameProblem } from "./names.ts";
 import { formatPrefix, networkOf, parseAddress, parsePrefix, width, type Prefix } from "./nat-address.ts";
+import { canonicalTable, ipNumber, isTableWord } from "./route-words.ts";
 import { valueOf, type Snapshot } from "./snapshot.ts";
 import type { Link, Route } from "./tap.ts";
 import { tapFilePath } from "./tap-file.ts";
@@ -45,7 +46,7 @@ const notAnAddress = () => msg("Enter an IP address, for example $0 or $1.", "10
 function sameRoute({ destination, metric, table = "main" }: TapRoute, route: Route): boolean {
     const standard = route.family === "inet6" ? 1024 : 0;
     const family = destination === "default" || destination.includes(":") === (route.family === "inet6");
-    return family && withLength(route.destination) === withLength(destination) && (route.table ?? "main") === table
+    return family && withLength(route.destination) === withLength(destination) && (route.table ?? "main") === canonicalTable(table)
         && (route.metric ?? standard) === (metric ?? standard);
 }
 
@@ -106,10 +107,17 @@ export function routeProblem(route: TapRoute, snapshot: Snapshot, device: string
     const words = [route.via, route.source].find(text => text !== undefined && !parseAddress(text));
     if (words !== undefined)
         return msg("$0 is not an address.", words);
+    if (route.table !== undefined && isTableWord(route.table) && !isShown(route.table, snapshot))
+        return msg("$0 is not the number of a table of routes. Write the number of the table, for example $1.", route.table, "100");
     if (prefix.family === 6 && ipaddr.parse(prefix.address).range() === "linkLocal")
         return msg("$0 is a link-local address, which cannot be routed. Enter another one.", route.destination);
     return (prefix.length === 0 ? undefined : rangeProblem(prefix.address))
         ?? routeReach(route, snapshot, { device }).refused ?? routedElsewhere(route, snapshot, device);
+}
+
+/** ip itself shows a table by this name: then it takes the name, too. */
+function isShown(table: string, snapshot: Snapshot): boolean {
+    return valueOf(snapshot.routes)?.some(route => route.table === table) === true;
 }
 
 const EVERYTHING: readonly Prefix[] = [{ family: 4, address: "0.0.0.0", length: 0 }, { family: 6, address: "::", length: 0 }];
@@ -122,11 +130,14 @@ export function prefixesOf(destination: string): readonly Prefix[] {
 
 /** What a route takes from the host; nothing where it is in a table that no rule leads to. */
 export function routeReach({ destination, table = "main" }: TapRoute, snapshot: Snapshot, use: ReachUse): Reach {
-    const [prefix] = prefixesOf(destination);
-    // Rules of IPv6 are not read: they may lead anywhere.
-    const unused = prefix?.family === 4 && !/^(main|default|local|25[345])$/.test(table)
-        && valueOf(snapshot.rules)?.every(rule => rule.table !== table) === true;
-    return prefix && !unused ? reachOf(snapshot, prefix, use) : {};
+    const found = isUnused(table, snapshot) ? [] : prefixesOf(destination).map(prefix => reachOf(snapshot, prefix, use));
+    return found.find(({ refused }) => refused) ?? found[0] ?? {};
+}
+
+/** Only of a number that is known: a name may be that of any table. */
+function isUnused(table: string, snapshot: Snapshot): boolean {
+    const number = ipNumber(canonicalTable(table)), ruled = valueOf(snapshot.needs)?.tables;
+    return number !== undefined && ruled?.has(String(number)) === false;
 }
 
 /** A device with what it is given. */

@@ -5,6 +5,8 @@ import { inEnglish } from "../../../src/model/message.ts";
 import { parsePrefix } from "../../../src/model/nat-address.ts";
 import { NOTHING_READ, type HostNeeds, type Reading, type Snapshot } from "../../../src/model/snapshot.ts";
 import type { Link, LinkAddress, Route } from "../../../src/model/tap.ts";
+import { parseRoute } from "../../../src/model/tap-text.ts";
+import { routeProblem } from "../../../src/model/validate.ts";
 
 const read = <T>(value: T): Reading<T> => ({ state: "read", value });
 
@@ -47,6 +49,7 @@ function host(more: { needs?: Partial<HostNeeds>; routes?: string[]; links?: Lin
             route("192.168.99.0/24", { hops: [{ device: "eth0", gateway: "203.0.113.250" }, { device: "eth1", gateway: "172.31.1.2" }] }),
             route("203.0.113.1", { type: "local", table: "local", device: "eth0" }),
         ]),
+        rules: read([{ priority: 0, table: "local" }, { priority: 100, table: "vpn" }, { priority: 32766, table: "main" }]),
         needs: read({ ...NEEDS, ...more.needs }),
     };
 }
@@ -128,4 +131,39 @@ test("what of the host goes over a device", () => {
     expect(over("tapvpn", host({ needs: { peers: peers("10.8.0.1") } }))).toEqual([expect.stringContaining("connected with 10.8.0.1 over tapvpn")]);
     expect(over("tapvpn", host({ routes: ["198.51.100.0/24 via 10.8.0.1 dev tapvpn"] }))).toEqual([
         expect.stringContaining("name server 198.51.100.53"), expect.stringContaining("198.51.100.7")]);
+});
+
+describe("a route of the form, with its table", () => {
+    const ruled = (...tables: string[]) => host({ needs: { tables: new Set(["255", "254", "253", ...tables]) } });
+    const said = (line: string, snapshot: Snapshot) => {
+        const route = parseRoute(line), problem = route && routeProblem(route, snapshot, "t0");
+        return !route ? "no route" : problem ? inEnglish(problem) : "accepted";
+    };
+
+    test.each([
+        "default via 10.0.0.2 table 0", "default table 0xfe", "default table 0376", "default table 0XFE", "default table 254", "default table main",
+        "203.0.113.254 table 0", "198.51.100.0/24 table 0", "198.51.100.0/24 table 000", "203.0.113.0/24 table 0377", "203.0.113.0/24 table 0xfd",
+        "default table 0144", "default table 0x64", "default via 2001:db8:99::2 table 100",
+    ])("%s is judged by the number that ip reads", line => expect(said(line, ruled("100"))).toMatch(/is everything|is a gateway|contains|is the network/));
+
+    test.each(["default table a;b", "default table vpn", "default table -1", "default table 4294967296", "10.1.0.0/16 table 08", "10.1.0.0/16 table 1e2"])(
+        "%s names no table", line => expect(said(line, ruled())).toMatch(/Write the number of the table/));
+
+    test("a table that no rule of either family leads to is nobody's way", () => {
+        expect(said("default via 10.0.0.2 table 00254", ruled())).toBe("accepted"); // 172
+        expect(said("default via 2001:db8:99::2 table 101", ruled())).toBe("accepted");
+        expect(said("default via 10.0.0.2 table 100", ruled("100"))).toMatch(/everything/);
+        expect(said("default via 10.0.0.2 table 100", host())).toMatch(/everything/); // rules were not read
+    });
+
+    test("a name that ip itself shows may stay, and leads anywhere", () => {
+        const snapshot = host({ routes: ["10.99.0.0/16 dev t0 table vpn"], needs: { tables: new Set(["254"]) } });
+        expect(said("10.98.0.0/16 table vpn", snapshot)).toBe("accepted");
+        expect(said("default table vpn", snapshot)).toMatch(/everything/);
+    });
+
+    test.each([["metric 0x10", 16], ["metric 010", 8], ["metric 5", 5]])("%s is written as ip reads it", (words, metric) =>
+        expect(parseRoute(`10.1.0.0/16 ${words}`)).toEqual({ destination: "10.1.0.0/16", metric }));
+
+    test.each(["metric 08", "metric 4294967296", "metric -1"])("%s is none", words => expect(parseRoute(`10.1.0.0/16 ${words}`)).toBeUndefined());
 });
