@@ -34,6 +34,8 @@ export interface Need extends Spanned {
     kind: NeedKind;
     /** The devices that what is sent there passes: the link, and the port of a bridge behind it. */
     over: readonly string[];
+    /** By which hops it is reached. Absent: it is on the link itself. */
+    hops?: readonly Hop[];
     /** Of an address, its own length; else that of the prefix that the link is routed by, as far as the main table tells. */
     length?: number;
     /** Of a peer: the host's own end. */
@@ -153,7 +155,8 @@ class Gathering {
     #networks(): Need[] {
         const onLink = this.#routes.filter(route => route.type === "unicast" && route.gateway === undefined && !isOurs(route));
         return [
-            ...onLink.flatMap(route => this.#networkOf(route, destination(route))),
+            ...onLink.flatMap(route => this.#networkOf(route, destination(route)))
+                .map(need => ({ ...need, length: need.prefix.length })),
             ...this.#outside.flatMap(({ address, prefix, device }) => this.#on("network", networkAround(address, prefix), device)),
         ];
     }
@@ -167,7 +170,8 @@ class Gathering {
     #gateways(): Need[] {
         return this.#routes.flatMap(hopsOf).flatMap(hop => {
             const prefix = singleOf(hop.gateway ?? "");
-            return prefix ? [this.#reached("gateway", prefix, this.#over(hop, ""))] : [];
+            const onLink = hop.device === undefined ? {} : { device: hop.device };
+            return prefix ? [this.#reached("gateway", prefix, [onLink], this.#over(hop, ""))] : [];
         });
     }
 
@@ -188,14 +192,14 @@ class Gathering {
             return [];
         const asked = this.#read?.ways.get(prefix.address), way = wayTo(this.#table, spanned(prefix));
         const hops = asked ? [asked] : way ? hopsOf(way.route) : [];
-        return [this.#reached(kind, prefix, hops.flatMap(hop => this.#over(hop, prefix.address)))];
+        return [this.#reached(kind, prefix, hops, hops.flatMap(hop => this.#over(hop, prefix.address)))];
     }
 
     /** With how long a prefix it is routed, if the main table leads over the same link as the kernel. */
-    #reached(kind: NeedKind, prefix: Prefix, over: readonly string[]): Need {
+    #reached(kind: NeedKind, prefix: Prefix, hops: readonly Hop[], over: readonly string[]): Need {
         const need = spanned(prefix), way = wayTo(this.#table, need);
         const same = way !== undefined && over.includes(way.route.device ?? "");
-        return { kind, ...need, over, ...same && { length: way.length } };
+        return { kind, ...need, over, hops, ...same && { length: way.length } };
     }
 
     #neighbours(): Need[] {

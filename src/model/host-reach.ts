@@ -27,8 +27,12 @@ export interface Reach {
 }
 
 export interface ReachUse {
-    /** The device that gets it: what the host reaches over this device anyway is not lost. */
+    /** The device that gets it: what the host goes on reaching over this device as before is not lost. */
     device?: string;
+    /** By which address behind the device it is routed; absent: directly. */
+    via?: string;
+    /** The device has the very route already. */
+    there?: boolean;
     /** The host itself is to have the address on the device, as guests' gateway: all devices of guests may have the same. */
     own?: boolean;
     /** A file says so already: only what could cut the host off counts, the rest may be what the device was made for. */
@@ -57,14 +61,34 @@ export function reachUnread(facts: ReachFacts): Message | undefined {
 const NEVER: readonly NeedKind[] = ["gateway", "network", "peer"];
 
 /** Whether the host loses nothing of this need. */
-function isKept(needs: Needs, need: Need, prefix: Prefix, { device = "", own = false, written = false, translated }: ReachUse): boolean {
-    if (need.over.includes(device) || (written && !NEVER.includes(need.kind)))
+function isKept(needs: Needs, need: Need, prefix: Prefix, use: ReachUse): boolean {
+    const { device = "", own = false, written = false, translated } = use;
+    if (written && !NEVER.includes(need.kind))
         return true;
+    if (own && isSingle(prefix) && REMOTE.includes(need.kind))
+        return false;
+    if (need.over.includes(device))
+        return staysAsItIs(need, prefix, use);
     switch (need.kind) {
-    case "address": return own ? isGuestsGateway(needs, need) || isOn(needs, need, device) : translated?.accepted === true && prefix.length === width(prefix.family);
+    case "address": return own ? isGuestsGateway(needs, need) || isOn(needs, need, device) : translated?.accepted === true && isSingle(prefix);
     case "network": return false;
     default: return isHeld(need, translated) || isBehindGuest(needs, need, prefix, translated);
     }
+}
+
+const isSingle = ({ family, length }: Prefix) => length === width(family);
+
+/** What is somebody else: with its address, the host would send to itself. */
+const REMOTE: readonly NeedKind[] = ["gateway", "name-server", "peer"];
+
+/**
+ * What is reached over this very device goes on being reached by the same next hop. Not so by a closer route, or one in the old one's
+ * place, that leads to another; nor behind a bridge, of which the device is a port.
+ */
+function staysAsItIs({ kind, hops, length }: Need, prefix: Prefix, { device, via, there = false }: ReachUse): boolean {
+    if (kind === "address" || kind === "neighbour" || there || (length !== undefined && prefix.length < length))
+        return true;
+    return hops ? hops.some(hop => hop.device === device && hop.gateway === via) : via === undefined;
 }
 
 /** Several devices may have one single address (fib_frontend.c): it takes no network away. */

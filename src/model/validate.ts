@@ -129,7 +129,11 @@ export function prefixesOf(destination: string): readonly Prefix[] {
 }
 
 /** What a route takes from the host; nothing where it is in a table that no rule leads to. */
-export function routeReach({ destination, table = "main" }: TapRoute, snapshot: Snapshot, use: ReachUse): Reach {
+export function routeReach(route: TapRoute, snapshot: Snapshot, given: ReachUse): Reach {
+    const { destination, table = "main", via } = route;
+    const there = valueOf(snapshot.routes)?.some(other =>
+        other.device === given.device && other.gateway === via && sameRoute(route, other)) === true;
+    const use = { ...given, there, ...via !== undefined && { via: parseAddress(via)?.address ?? via } };
     const found = isUnused(table, snapshot) ? [] : prefixesOf(destination).map(prefix => reachOf(snapshot, prefix, use));
     return found.find(({ refused }) => refused) ?? found[0] ?? {};
 }

@@ -6,7 +6,7 @@ import { parsePrefix } from "../../../src/model/nat-address.ts";
 import { NOTHING_READ, type HostNeeds, type Reading, type Snapshot } from "../../../src/model/snapshot.ts";
 import type { Link, LinkAddress, Route } from "../../../src/model/tap.ts";
 import { parseRoute } from "../../../src/model/tap-text.ts";
-import { routeProblem } from "../../../src/model/validate.ts";
+import { gatewayProblem, guestAddressProblem, routeProblem } from "../../../src/model/validate.ts";
 
 const read = <T>(value: T): Reading<T> => ({ state: "read", value });
 
@@ -104,10 +104,69 @@ test("what a neighbour answers for is in use; on the device itself, and on a gue
 test("what the host reaches over this very device, or over a guest's by a closer route, is not lost", () => {
     const snapshot = host({ needs: { nameServers: ["10.0.0.2"], peers: peers("10.0.0.2", "192.168.50.4") } });
     expect(ask("10.0.0.2", { device: "tap0" }, snapshot)).toEqual({});
-    expect(ask("192.168.50.0/24", { device: "tap0" }, snapshot)).toEqual({});
+    expect(ask("192.168.50.0/24", { device: "tap0", via: "10.0.0.2" }, snapshot)).toEqual({});
     expect(ask("10.0.0.0/24", { device: "other0" }, snapshot)).toEqual({});
     expect(ask("10.0.0.2", { device: "other0" }, snapshot).kind).toBe("gateway");
     expect(ask("192.168.50.4", { device: "other0" }, snapshot).kind).toBe("peer");
+});
+
+describe("what is reached over the very device", () => {
+    const vpn = host({ routes: ["192.0.2.0/24 via 10.8.0.1 dev tapvpn"], needs: { peers: peers("192.0.2.7", "10.8.0.1", "10.8.0.40") } });
+    const firewall = host({
+        routes: ["198.18.0.7 via 10.0.0.2 dev tap0", "198.18.0.53 via 10.0.0.2 dev tap0"],
+        needs: { peers: [...peers("198.18.0.7"), { address: "10.0.0.2", local: "169.254.0.1" }], nameServers: ["198.18.0.53"] },
+    });
+    const over = (snapshot: Snapshot, device: string, line: string) => {
+        const route = parseRoute(line), problem = route && routeProblem(route, snapshot, device);
+        return problem && inEnglish(problem);
+    };
+    const own = (snapshot: Snapshot, device: string, text: string) => {
+        const problem = gatewayProblem(text, snapshot, device);
+        return problem && inEnglish(problem);
+    };
+    const guest = (snapshot: Snapshot, device: string, text: string) => {
+        const problem = guestAddressProblem(text, snapshot, device);
+        return problem && inEnglish(problem);
+    };
+
+    test.each(["10.8.0.1", "192.0.2.7", "10.8.0.40", "10.8.0.1/24", "192.0.2.7/24"])("%s does not become the host's own", text =>
+        expect(own(vpn, "tapvpn", text)).toMatch(/is (a gateway|connected)/));
+    test.each(["10.0.0.2", "198.18.0.7", "198.18.0.53"])("nor %s behind a guest", text =>
+        expect(own(firewall, "tap0", text)).toMatch(/is (a gateway|connected|a name server)/));
+    test("nor the other end of a connection that begins at the guests' gateway", () => {
+        const snapshot = host({ needs: { peers: [{ address: "10.0.0.3", local: "169.254.0.1" }] } });
+        expect(own(snapshot, "new0", "10.0.0.3")).toMatch(/is connected/);
+    });
+
+    test.each(["192.0.2.7 via 10.8.0.99", "192.0.2.7", "192.0.2.0/28", "192.0.2.0/24", "192.0.2.0/24 via 10.8.0.99", "10.8.0.1 via 10.8.0.99", "10.8.0.0/24 via 10.8.0.99"])(
+        "no other way: %s", line => expect(over(vpn, "tapvpn", line)).toMatch(/connected|gateway|network/));
+    test.each(["198.18.0.53", "198.18.0.7", "198.18.0.0/24 via 10.0.0.3", "10.0.0.2 via 10.0.0.3"])("%s behind a guest", line =>
+        line.startsWith("198.18.0.0") ? expect(over(firewall, "tap0", line)).toBeUndefined() // the closer ones stay
+            : expect(over(firewall, "tap0", line)).toMatch(/connected|gateway|name server/));
+    test("nor as the address of its guest", () => {
+        expect(guest(vpn, "tapvpn", "192.0.2.7")).toMatch(/is connected/);
+        expect(guest(firewall, "tap0", "198.18.0.53")).toMatch(/is a name server/);
+    });
+
+    test.each(["192.0.2.0/24 via 10.8.0.1", "192.0.2.7 via 10.8.0.1", "192.0.0.0/16 via 10.8.0.99", "10.8.0.0/24", "10.8.0.40", "10.8.0.1"])(
+        "the way as it is, or a wider one: %s", line => expect(over(vpn, "tapvpn", line)).toBeUndefined());
+    test("the guest itself, on its own device", () => {
+        expect(guest(firewall, "tap0", "10.0.0.2")).toBeUndefined();
+        expect(own(firewall, "tap0", "169.254.0.1")).toBeUndefined();
+        expect(own(vpn, "tapvpn", "10.8.0.2/24")).toBeUndefined();
+    });
+    test("a route that is there twice, with two metrics", () => {
+        const snapshot = host({ routes: ["192.0.2.0/24 via 10.8.0.1 dev tapvpn"], needs: { peers: peers("192.0.2.7") } });
+        const routes = snapshot.routes.state === "read" ? snapshot.routes.value : [];
+        const twice = { ...snapshot, routes: read([...routes, route("192.0.2.0/24 via 10.8.0.5 dev tapvpn", { metric: 50 })]) };
+        expect(over(twice, "tapvpn", "192.0.2.0/24 via 10.8.0.5 metric 50")).toBeUndefined();
+        expect(over(twice, "tapvpn", "192.0.2.0/24 via 10.8.0.6 metric 50")).toMatch(/connected/);
+    });
+    test("what is behind a bridge is not reached over the port itself", () => {
+        const neighbours = [{ address: "10.5.0.2", device: "br0", port: "tap0" }];
+        const snapshot = host({ routes: ["10.5.0.0/24 dev br0"], needs: { neighbours, peers: peers("10.5.0.2"), ways: new Map([["10.5.0.2", { device: "br0" }]]) } });
+        expect(guest(snapshot, "tap0", "10.5.0.2")).toMatch(/is connected/);
+    });
 });
 
 test("the gateway of guests is the host's own address on all of their devices, and on no other", () => {
