@@ -3,7 +3,7 @@
 // confirmed, and its files are written with the confirmation.
 import type { Message } from "../model/message.ts";
 import { msg } from "../model/message.ts";
-import type { NatElements, NatState } from "../model/nat.ts";
+import type { Mapping, NatElements, NatState } from "../model/nat.ts";
 import { mappingKey, natElements, normalState } from "../model/nat.ts";
 import { announcements, elementChanges, endings, transaction } from "../model/nat-change.ts";
 import { NAT_FILE, natFile } from "../model/nat-file.ts";
@@ -141,11 +141,18 @@ export function planState(
     }));
 }
 
-/** Public addresses and prefixes that begin to lead to guests. What is held already is no machine's, enabled or not. */
-function newlyTranslated({ before, after }: Change): Translation[] {
-    const held = before.mappings.map(mapping => mapping.public);
-    const there = new Set(before.mappings.filter(({ enabled }) => enabled).map(mappingKey));
-    return after.mappings.filter(mapping => mapping.enabled && !there.has(mappingKey(mapping)))
+/**
+ * Public addresses and prefixes that the host begins to hold, which it does for disabled mappings, too, or that begin to lead to guests.
+ * What runs is held already, and no machine's; of a table that is not there the kernel may have forgotten it.
+ */
+function newlyTranslated({ reading, after }: Change): Translation[] {
+    const running = reading.running?.state.mappings ?? [], held = running.map(mapping => mapping.public);
+    const there = new Map(running.map(mapping => [mappingKey(mapping), mapping]));
+    const begins = (mapping: Mapping) => {
+        const before = there.get(mappingKey(mapping));
+        return !before || (mapping.enabled && !before.enabled) || (mapping.claimed && !before.claimed);
+    };
+    return after.mappings.filter(begins)
         .map(({ public: outside, claimed }) => ({ public: outside, held, accepted: !claimed }));
 }
 

@@ -3,6 +3,7 @@ import {
     planChangeMapping, planEnableMappings, planImport, planMapAddress, planMapAddresses, planNatSettings, planRemoveMappings,
     type MappingWish,
 } from "../../../src/actions/map-address.ts";
+import { planLoadSaved } from "../../../src/actions/nat-drift.ts";
 import { inEnglish, msg } from "../../../src/model/message.ts";
 import { natFile } from "../../../src/model/nat-file.ts";
 import { importText } from "../../../src/model/nat-transfer.ts";
@@ -229,6 +230,34 @@ describe("plans", () => {
             ["", "203.0.113.10 is this host's own address on eth0. Everything sent to the host there would go to the guest instead."]]);
         expect(armed(planEnableMappings({ ...host(one), addresses }, ["203.0.113.10"], false)).nft)
                 .toContain("delete element inet kvm_tap owned4 { 203.0.113.10 }");
+    });
+
+    describe("a disabled mapping holds its address as well", () => {
+        const needs = read({ ...NOTHING_NEEDED, nameServers: ["198.51.100.53"], peers: [{ address: "198.51.100.7" }] });
+        const saying = (address: string, more: object = {}): NatState => ({ ...one, mappings: [...one.mappings, {
+            public: { family: 4, address, length: 32 }, guest: { family: 4, address: "10.0.0.3", length: 32 }, description: "", enabled: false, claimed: true,
+            log: false, ...more,
+        }] });
+
+        test.each([["203.0.113.254", /is a gateway/], ["198.51.100.7", /is connected/], ["198.51.100.53", /is a name server/], ["203.0.113.1", /own address/]] as const)(
+            "%s is not loaded", (address, sentence) => {
+                for (const running of [one, undefined]) {
+                    for (const enabled of [false, true]) {
+                        const at = { ...host(running, natFile(saying(address, { enabled }))), needs };
+                        expect(sentences(planLoadSaved(at)).map(([, says]) => says).join()).toMatch(sentence);
+                    }
+                }
+            });
+
+        test("a new one is asked for, one that was there is not, whatever it is now", () => {
+            const touches = (planned: Planned) => plan(planned).touches?.translates?.map(({ public: outside }) => outside.address);
+            expect(touches(planMapAddress(host(one), { public: "203.0.113.11", guest: "10.0.0.3", enabled: false }))).toEqual(["203.0.113.11"]);
+            expect(touches(planImport(host(one), importText("public,guest,enabled\n203.0.113.11,10.0.0.3,no\n"), false))).toEqual(["203.0.113.11"]);
+            expect(touches(planEnableMappings(host(one), ["203.0.113.10"], false)) ?? []).toEqual([]);
+            expect(touches(planEnableMappings(host(saying("203.0.113.11")), ["203.0.113.11"], true))).toEqual(["203.0.113.11"]);
+            const held = { ...host(saying("203.0.113.11")), needs: read({ ...NOTHING_NEEDED, peers: [{ address: "203.0.113.11" }] }) };
+            expect(sentences(planEnableMappings(held, ["203.0.113.11"], true))).toEqual([]);
+        });
     });
 
     test("IPv6 forwarding takes no default route that routers advertise, at no boot either", () => {
