@@ -11,8 +11,8 @@ import type { Touch } from "../model/touch.ts";
 import { guestsRunningOn, prefixesOf, type Giving } from "../model/validate.ts";
 import { settingsFor, wishProblems, type TapWish } from "./make-tap.ts";
 import {
-    command, contentOf, deviceProblems, fileOf, fileSteps, guardedSysctls, guardSteps, ipBatch, isEnabled, keepOffSteps, networkdRuns,
-    plannedWith, reloadNetworkd, runningSettings, runsAs, systemctl, tapOf, unitOf,
+    command, contentOf, deviceProblems, fileGives, fileOf, fileSteps, guardedSysctls, guardSteps, ipBatch, isEnabled, keepOffSteps,
+    networkdRuns, othersGive, plannedWith, reloadNetworkd, runningSettings, runsAs, systemctl, tapOf, unitOf,
 } from "./tap-steps.ts";
 
 /** A device as the dialog for editing shows it at first: its file's words, else as it runs. Undefined: there is neither. */
@@ -37,7 +37,8 @@ export function planEditTap(snapshot: Snapshot, wish: TapWish): Planned {
     ];
     const interrupts = renew ? [{ device: name }]
         : running ? [...interruptions(running, now), ...changedSysctls(snapshot, wish).some(isDeep(name)) ? [{ device: name }] : []] : [];
-    return plannedWith(snapshot, { gives: [after], had: running ? [running] : [], interrupts }, problems, () => ({
+    const gives = [after, ...renew ? othersGive(snapshot, name) : []];
+    return plannedWith(snapshot, { gives, had: running ? [running] : [], interrupts }, problems, () => ({
         title: msg("Change the TAP device $0", name),
         steps: renew ? renewing(snapshot, wish, after) : changing(snapshot, wish, after, running, now),
         about: { device: name },
@@ -178,15 +179,9 @@ function bootSteps(snapshot: Snapshot, name: string, atBoot: boolean): Step[] {
         : { says: msg("Do not make it at the next boot"), does: disable, undo: enable }];
 }
 
-/** What the file of a device gives to it. */
-function written(snapshot: Snapshot, name: string): Giving[] {
-    const settings = fileOf(snapshot, name)?.settings;
-    return settings ? [{ ...settings, written: true }] : [];
-}
-
 /** Made at boot, or not. */
 export function planAtBoot(snapshot: Snapshot, name: string, atBoot: boolean): Planned {
-    return plannedWith(snapshot, { gives: atBoot ? written(snapshot, name) : [] }, [
+    return plannedWith(snapshot, { gives: atBoot ? fileGives(snapshot, name) : [] }, [
         ...deviceProblems(snapshot, name),
         fileOf(snapshot, name)?.makes ? undefined : { says: msg("$0 does not say how to make $1.", tapFilePath(name), name) },
     ], () => ({
@@ -209,8 +204,11 @@ export function planSettings(
     const running = runningSettings(snapshot, name);
     const file = fileOf(snapshot, name);
     const wished = running && withForgotten({ ...running, ...change(running) }, running, file?.settings);
-    const touch: Touch = running && wished
-        ? { gives: [given(running, wished)], had: [running], interrupts: interruptions(running, wished) } : {};
+    const others = running && change(running).up === true && !running.up ? othersSteps(snapshot, name) : [];
+    const touch: Touch = running && wished ? {
+        gives: [given(running, wished), ...others.length > 0 ? othersGive(snapshot, name) : []], had: [running],
+        interrupts: interruptions(running, wished),
+    } : {};
     return plannedWith(snapshot, touch, [
         ...deviceProblems(snapshot, name), running ? undefined : { says: msg("$0 is not there.", name) },
     ], (): Plan => ({
@@ -218,7 +216,7 @@ export function planSettings(
         steps: [
             ...file ? tapFileSteps(snapshot, { ...file.settings, ...change(file.settings) }) : [],
             ...running && wished ? runningSteps(running, wished) : [],
-            ...running && change(running).up === true && !running.up ? othersSteps(snapshot, name) : [],
+            ...others,
         ],
         about: { device: name },
         holds: after => {
@@ -262,7 +260,7 @@ function withForgotten(wished: TapSettings, running: TapSettings, file: TapSetti
 /** A device that is written down and missing. */
 export function planBringBack(snapshot: Snapshot, name: string): Planned {
     const file = fileOf(snapshot, name);
-    return plannedWith(snapshot, { gives: written(snapshot, name) }, [
+    return plannedWith(snapshot, { gives: fileGives(snapshot, name) }, [
         ...deviceProblems(snapshot, name),
         file?.makes ? undefined : { says: msg("$0 does not say how to make $1.", tapFilePath(name), name) },
         tapOf(snapshot, name) ? { says: msg("$0 is there already.", name) } : undefined,
@@ -337,8 +335,10 @@ export function planApplyFile(snapshot: Snapshot, name: string): Planned {
     const said = file && { mtu: DEFAULTS.mtu, ...file.settings };
     const after = said && running && withAccounts(heeding(said, said, running), running);
     const renew = after && needsNewDevice(running, after);
-    const touch: Touch = running && after
-        ? { gives: [after], had: [running], interrupts: renew ? [{ device: name }] : interruptions(running, after) } : {};
+    const touch: Touch = running && after ? {
+        gives: [after, ...renew ? othersGive(snapshot, name) : []], had: [running],
+        interrupts: renew ? [{ device: name }] : interruptions(running, after),
+    } : {};
     return plannedWith(snapshot, touch, [
         ...deviceProblems(snapshot, name),
         after ? undefined : { says: msg("$0 is not both there and written down.", name) },

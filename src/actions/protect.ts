@@ -25,7 +25,7 @@ import type { TapSettings } from "../model/tap-settings.ts";
 import { touchNotes, touchOf, touchProblems, type Touch } from "../model/touch.ts";
 import { guestAddressProblem, guestsNaming, newDeviceProblem, type Giving } from "../model/validate.ts";
 import { isAmbiguous, update } from "./edit-interface.ts";
-import { contentOf, fileOf, fileSteps, guardSteps, keepOffSteps, systemctl, unitOf, unreadProblems } from "./tap-steps.ts";
+import { contentOf, fileGives, fileOf, fileSteps, guardSteps, keepOffSteps, systemctl, unitOf, unreadProblems } from "./tap-steps.ts";
 
 /** An interface of a guest's configured definition. */
 export interface ProtectTarget {
@@ -130,7 +130,7 @@ function partOf(snapshot: Snapshot, links: ReadonlyMap<string, Link>, all: reado
     const device = deviceSteps(snapshot, aim);
     if ("says" in device)
         return device;
-    const { gives } = device, touches = gives ? { gives: [gives] } : {};
+    const { gives } = device, touches = gives ? { gives } : {};
     const [says] = touchProblems(snapshot, touches);
     if (says)
         return { says };
@@ -157,9 +157,8 @@ function addressProblem(snapshot: Snapshot, { target: { guestAddress = "" }, nam
 }
 
 /** What the device is given: by this page, or by a file that somebody wrote. */
-function given(snapshot: Snapshot, { name }: Aim, settings: TapSettings): Giving {
-    const file = fileOf(snapshot, name);
-    return file ? { ...file.settings, written: true } : settings;
+function given(snapshot: Snapshot, { name }: Aim, settings: TapSettings): readonly Giving[] {
+    return fileOf(snapshot, name) ? fileGives(snapshot, name) : [settings];
 }
 
 function interfaceProblem({ subject: { guest }, iface, name, link }: Aim): Problem | undefined {
@@ -179,7 +178,7 @@ function interfaceProblem({ subject: { guest }, iface, name, link }: Aim): Probl
 }
 
 /** What makes the device persistent, now and at boot. */
-function deviceSteps(snapshot: Snapshot, aim: Aim): { steps: Step[]; notes: Message[]; gives?: Giving } | Problem {
+function deviceSteps(snapshot: Snapshot, aim: Aim): { steps: Step[]; notes: Message[]; gives?: readonly Giving[] } | Problem {
     const { name, link, subject: { guest } } = aim;
     if (link && !isTap(link))
         return { steps: [], notes: [msg("$0 is a macvtap device: whoever makes it has to make it again at boot.", name)] };

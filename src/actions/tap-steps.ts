@@ -9,8 +9,9 @@ import { saidSysctls } from "../model/steering.ts";
 import { canonicalKey, editSysctls, guardingSysctls, parseSysctls, sysctlFilePath, type Sysctls } from "../model/sysctl-file.ts";
 import { isTap, type TapDevice } from "../model/tap.ts";
 import { parseTapFile, tapFilePath, type TapFile } from "../model/tap-file.ts";
-import { settingsOfOthers } from "../model/tap-foreign.ts";
+import { doneByOthers, settingsOfOthers } from "../model/tap-foreign.ts";
 import { driftOf, settingsOf, type TapSettings } from "../model/tap-settings.ts";
+import type { Giving } from "../model/validate.ts";
 import { isNothing, touchNotes, touchProblems, type Touch } from "../model/touch.ts";
 
 export function unitOf(name: string): string {
@@ -111,6 +112,22 @@ export function runningSettings(snapshot: Snapshot, name: string): TapSettings |
 export function fileOf(snapshot: Snapshot, name: string): TapFile | undefined {
     const content = contentOf(snapshot, tapFilePath(name));
     return content === null ? undefined : parseTapFile(content, name);
+}
+
+/** What running the file of a device gives, beside what the page understands of it itself. */
+export function othersGive(snapshot: Snapshot, name: string): Giving[] {
+    const foreign = fileOf(snapshot, name)?.foreign ?? [];
+    const { gives, beside } = doneByOthers(foreign, name);
+    return [
+        ...gives.map(giving => ({ ...giving, written: true })),
+        ...beside.length > 0 ? [{ name, addresses: [], routes: [], written: true, beside }] : [],
+    ];
+}
+
+/** What the file of a device gives when its unit runs it: what somebody wrote by hand, too. */
+export function fileGives(snapshot: Snapshot, name: string): Giving[] {
+    const settings = fileOf(snapshot, name)?.settings;
+    return settings ? [{ ...settings, written: true }, ...othersGive(snapshot, name)] : [];
 }
 
 /** Whether the device runs as these settings say. */

@@ -3,7 +3,7 @@
 // theirs: that is nobody's drift, and nothing the page takes away.
 import { batchLines, wordsIn } from "./ip-batch.ts";
 import { canonicalTable, ipNumber } from "./route-words.ts";
-import { addressKey, routeKey, withLength } from "./tap-settings.ts";
+import { addressKey, routeKey, withLength, type TapRoute, type TapSettings } from "./tap-settings.ts";
 
 /** Words of ip-route(8) and ip-address(8) whose value is an address, too, but not what the line is about. */
 const NOT_THE_SUBJECT = ["via", "inet", "inet6", "src", "from", "nexthop", "peer", "remote", "broadcast", "brd", "anycast", "label", "dev"];
@@ -49,21 +49,58 @@ function canonical(word: string): string | undefined {
 
 /** With `peer` the length is the peer's (ifa_prefixlen). */
 function ofAddress(words: readonly string[], name: string): string[] {
+    const key = words.includes(name) ? addressIn(words) : undefined;
+    return key === undefined ? [] : [addressKey(key)];
+}
+
+function addressIn(words: readonly string[]): string | undefined {
     const subject = subjectOf(words);
     const at = words.findIndex(word => word === "peer" || word === "remote");
     const length = canonical(words[at + 1] ?? "")?.split("/")[1];
-    if (subject === undefined || !words.includes(name))
-        return [];
-    return [addressKey(at >= 0 && length !== undefined ? `${subject.split("/")[0]}/${length}` : subject)];
+    return subject !== undefined && at >= 0 && length !== undefined ? `${subject.split("/")[0]}/${length}` : subject;
 }
 
 /** The kernel tells routes apart by destination, metric and table (and by a TOS that ours have not). */
 function ofRoute(words: readonly string[]): string[] {
+    const route = routeIn(words);
+    return route ? [routeKey(route)] : [];
+}
+
+function routeIn(words: readonly string[]): TapRoute | undefined {
     const destination = subjectOf(words);
     const value = (...names: string[]) => words[words.findIndex(word => names.includes(word)) + 1];
     const metric = words.some(word => ["metric", "preference", "priority"].includes(word)) ? ipNumber(value("metric", "preference", "priority") ?? "") : undefined;
     const table = words.includes("table") ? canonicalTable(value("table") ?? "") : undefined;
-    return destination === undefined ? [] : [routeKey({
-        destination, ...metric !== undefined && { metric }, ...table !== undefined && { table },
-    })];
+    const via = words.slice(words.includes("via") ? words.indexOf("via") + 1 : words.length).find(word => !/^inet6?$/.test(word));
+    return destination === undefined ? undefined : {
+        destination, ...via !== undefined && { via }, ...metric !== undefined && { metric }, ...table !== undefined && { table },
+    };
+}
+
+/** What such lines do when their unit runs them. */
+export interface Others {
+    /** What devices are given, which need not be the file's own. */
+    gives: readonly Pick<TapSettings, "name" | "addresses" | "routes">[];
+    /** Lines about something else, which may do anything to it. */
+    beside: readonly string[];
+}
+
+export function doneByOthers(lines: readonly string[], name: string): Others {
+    const all = batchLines(lines.map(line => `${line}\n`).join("")).map(({ text, command }) => ({ text, done: doneBy(wordsIn(command ?? ""), name) }));
+    return {
+        gives: all.flatMap(({ done }) => typeof done === "object" ? done : []),
+        beside: all.flatMap(({ text, done }) => done === "beside" ? text : []),
+    };
+}
+
+function doneBy([object = "", verb = "", ...words]: readonly string[], name: string): Others["gives"][number] | "beside" | "nothing" {
+    if (object === "" || ["show", "list", "save"].includes(verb))
+        return "nothing";
+    const at = words.indexOf("dev"), device = at >= 0 ? words[at + 1] : isBeginning("link", object) ? words[0] : undefined;
+    const gives = ["add", "replace", "append", "change", "prepend"].some(each => isBeginning(each, verb));
+    const address = gives && isBeginning("address", object) ? addressIn(words) : undefined;
+    const route = gives && isBeginning("route", object) ? routeIn(words) : undefined;
+    if (address !== undefined || route)
+        return { name: device ?? name, addresses: address === undefined ? [] : [address], routes: route ? [route] : [] };
+    return device === name || (device === undefined && words.includes(name)) ? "nothing" : "beside";
 }

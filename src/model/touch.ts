@@ -3,9 +3,10 @@
 // again right before it runs: the kernel does not announce all that this takes.
 import { holds, needsOf, spanned, type Spanned } from "./host-needs.ts";
 import { carried, reachOf, reachUnread, type Interruption, type Reach, type Translated } from "./host-reach.ts";
-import type { Message } from "./message.ts";
+import { msg, type Message } from "./message.ts";
 import { contains, formatPrefix, parsePrefix, width, type Prefix } from "./nat-address.ts";
 import { valueOf, type Neighbour, type Snapshot } from "./snapshot.ts";
+import { tapFilePath } from "./tap-file.ts";
 import { routeWords } from "./tap-settings.ts";
 import { prefixesOf, reaches, type Giving } from "./validate.ts";
 
@@ -30,8 +31,8 @@ function givingReaches(snapshot: Snapshot, { gives = [], translates = [] }: Touc
 }
 
 /** Whether nothing of the host has to be known for it. */
-export const isNothing = ({ gives = [], interrupts = [], translates = [] }: Touch) =>
-    interrupts.length + translates.length === 0 && gives.every(({ addresses, routes }) => addresses.length + routes.length === 0);
+export const isNothing = ({ gives = [], interrupts = [], translates = [] }: Touch) => interrupts.length + translates.length === 0
+    && gives.every(({ addresses, routes, beside = [] }) => addresses.length + routes.length + beside.length === 0);
 
 /** Why the plan cannot run. */
 export function touchProblems(snapshot: Snapshot, touch: Touch): Message[] {
@@ -46,7 +47,12 @@ export function touchProblems(snapshot: Snapshot, touch: Touch): Message[] {
 export function touchNotes(snapshot: Snapshot, touch: Touch): Message[] {
     const unknown = isNothing(touch) ? [] : valueOf(snapshot.needs)?.unknown ?? [];
     const hints = (touch.gives ?? []).flatMap(giving => reaches(giving, snapshot)).flatMap(({ hint }) => hint ?? []);
-    return unique([...hints, ...unknown]);
+    const beside = (touch.gives ?? []).flatMap(giving => giving.beside ? besideNote(giving.name, giving.beside) : []);
+    return unique([...hints, ...beside, ...unknown]);
+}
+
+function besideNote(name: string, lines: readonly string[]): Message {
+    return msg("$0 does something to others than $1, too, which is not looked at here: $2", tapFilePath(name), name, lines.join("; "));
 }
 
 function unique(messages: readonly Message[]): Message[] {

@@ -148,6 +148,8 @@ function isUnused(table: string, snapshot: Snapshot): boolean {
 export interface Giving extends Pick<TapSettings, "name" | "addresses" | "routes"> {
     /** Its file says so already (`ReachUse`). */
     written?: boolean;
+    /** Lines of its file about something else. */
+    beside?: readonly string[];
 }
 
 /** What the addresses and routes of a device would take from the host: all that is wrong with them, or all that a person should know. */

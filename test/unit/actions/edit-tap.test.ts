@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Files with lines that the page does not understand: what those set stays on the running device, and is no drift.
-import { currentSettings, planApplyFile, planEditTap, planSetUp, planTakeOver } from "../../../src/actions/edit-tap.ts";
+import { currentSettings, planApplyFile, planAtBoot, planBringBack, planEditTap, planSetUp, planTakeOver } from "../../../src/actions/edit-tap.ts";
 import type { TapWish } from "../../../src/actions/make-tap.ts";
 import { fileOf, runningSettings } from "../../../src/actions/tap-steps.ts";
 import { inEnglish, msg } from "../../../src/model/message.ts";
@@ -123,5 +123,42 @@ describe("a foreign line that makes the device", () => {
     test("is where queues and owner are changed", () => {
         expect(steps(planEditTap(at, wish({ owner: "root" })))).toEqual(
             ["The line of /etc/kvm-tap/t0.tap that makes the device says more than this page knows. Change multi-queue, owner and group there."]);
+    });
+});
+
+describe("what foreign lines give is judged as what the page writes", () => {
+    const eth0: Link = { index: 2, name: "eth0", mtu: 1500, up: true, carrier: true };
+    const live = (line: string, running: Running = {}): Snapshot => {
+        const at = host(line, running), links = at.links.state === "read" ? at.links.value : [];
+        return {
+            ...at, links: read([...links, eth0]), addresses: read(new Map([["eth0", [address("203.0.113.1/24")]]])),
+            routes: read([{ ...route("default"), device: "eth0", gateway: "203.0.113.254" }, { ...route("203.0.113.0/24"), device: "eth0", protocol: "kernel" }]),
+        };
+    };
+    const missing = (line: string): Snapshot => ({ ...live(line), links: read([eth0]), enabled: read(new Set<string>()) });
+    const plans = (line: string) => [
+        planBringBack(missing(line), "t0"), planAtBoot(missing(line), "t0", true),
+        planSetUp({ ...live(line, { link: { up: false } }), units: read(new Map([["t0", { name: "t0", enabled: true, active: "active" }]])) }, "t0", true),
+        planApplyFile(live(line, { tun: { multiQueue: true } }), "t0"),
+        planEditTap(live(line, { tun: { multiQueue: true } }), wish()),
+    ];
+
+    test.each([
+        "route replace default dev t0 proto static", "route replace 203.0.113.0/24 dev t0 proto static", "ro add unicast 203.0.113.0/24 dev t0",
+        "route replace 203.0.113.254 via inet 10.0.0.2 dev t0 onlink", "address replace 203.0.113.254/32 dev t0 noprefixroute",
+        "addr add local 203.0.113.254 dev t0 scope link", "route replace blackhole 203.0.113.0/24", "route replace default dev t0 proto static table 0xfe",
+        "route replace default dev eth0 proto static scope link", "address add 203.0.113.254/32 dev eth0 label eth0:1",
+    ])("%s", line => {
+        for (const planned of plans(line))
+            expect(steps(planned).join()).toMatch(/everything|is the network of eth0|is a gateway/);
+    });
+
+    test("what takes nothing can be had; what is done to others is named", () => {
+        for (const planned of plans("route replace 10.7.0.0/16 dev t0 proto static"))
+            expect(planned).toHaveProperty("plan");
+        for (const line of ["link set dev eth0 down", "link set eth0 mtu 1400", "route delete default", "rule add pref 5 table 7"]) {
+            for (const planned of plans(line))
+                expect("plan" in planned && planned.plan.notes?.map(inEnglish).join()).toContain(`which is not looked at here: ${line}`);
+        }
     });
 });

@@ -248,3 +248,10 @@ test.each(["addresses", "routes", "files"] as const)("a device is not written do
     const says = { id: "They cannot be read." };
     expect(planProtect({ ...at, [part]: { state: "failed", says, words: "" } }, { targets: [{ uuid: "g", index: 0 }] })).toEqual({ problems: [{ says }] });
 });
+
+test("a missing device whose file somebody wrote is judged by all of its lines", () => {
+    const file = (line: string) => ({ "/etc/kvm-tap/t1.tap": `tuntap add dev t1 mode tap user root\n${line}\n` });
+    const at = (line: string): Host => ({ guests: [guest("g", [{ target: "t1" }])], files: file(line) });
+    expect(JSON.stringify(one(at("route replace default dev t1 proto static")))).toContain("is everything");
+    expect(JSON.stringify(one(at("link set dev eth0 down")))).toContain("link set dev eth0 down");
+});
