@@ -127,7 +127,8 @@ export function openHost() {
             return () => { listeners.delete(changed); };
         },
         show: (shown: Shown) => watch.show(shown),
-        look: () => void watch.look(),
+        // Where it cannot be read, the snapshot says so.
+        look: () => void watch.look().catch(() => undefined),
         retry: () => watch.retry(),
         execute: executor(host, watch, async () => (await cockpit.user()).name),
     };

@@ -54,8 +54,13 @@ export function executor(machine: Machine, watch: Verifier, user: () => Promise<
 
 /** Why nothing of the plan runs: what the host needs may have changed since it was made, and is announced by nobody. */
 async function refused(watch: Verifier, { touches }: Plan): Promise<Executed | undefined> {
-    const [says] = touches ? touchProblems(await watch.look(touches), touches) : [];
-    return says && { state: "failed", step: 0, says, words: "", left: [] };
+    try {
+        const [says] = touches ? touchProblems(await watch.look(touches), touches) : [];
+        return says && { state: "failed", step: 0, says, words: "", left: [] };
+    } catch (error) {
+        const says = error instanceof Unreadable ? error.says : msg("What this host is connected with could not be read. Nothing was changed.");
+        return { state: "failed", step: 0, says, words: wordsOf(error), left: [] };
+    }
 }
 
 type Progress = (step: number, state: StepState) => void;

@@ -37,7 +37,7 @@ export interface HostWatch {
     verify(holds: (after: Snapshot) => boolean): Promise<boolean>;
     /**
      * Reads what nobody announces and forms depend on; answers a snapshot in which it was read after the call. Neighbours are asked for
-     * what a plan takes.
+     * what a plan takes. Rejects with Unreadable where that takes too long.
      */
     look(touch?: Touch): Promise<Snapshot>;
     /** Tries again what gave up, and reads everything: for the "Try again" of an error. */
@@ -80,6 +80,15 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
     const files = new FileWatch(machine, update);
     const sysctls = new SysctlWatch(machine, update);
     const history = watchHistory(machine, update);
+    const look = async (touch: Touch) => {
+        await network.readNeeds();
+        const asked = neighboursToAsk(snapshot, touch);
+        if (asked.length > 0) {
+            await network.askFor(asked);
+            await network.readNeeds();
+        }
+        return snapshot;
+    };
     const verify = async (holds: (after: Snapshot) => boolean) => {
         let timer: ReturnType<typeof setTimeout> | undefined;
         const latest = new Promise<"late">(resolve => { timer = setTimeout(() => resolve("late"), LONGEST); });
@@ -116,13 +125,14 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
         },
         verify,
         async look(touch = {}) {
-            await network.readNeeds();
-            const asked = neighboursToAsk(snapshot, touch);
-            if (asked.length > 0) {
-                await network.askFor(asked);
-                await network.readNeeds();
-            }
-            return snapshot;
+            let timer: ReturnType<typeof setTimeout> | undefined;
+            const latest = new Promise<"late">(resolve => { timer = setTimeout(() => resolve("late"), LONGEST); });
+            const found = await Promise.race([look(touch), latest]).finally(() => clearTimeout(timer));
+            if (found !== "late")
+                return found;
+            const says = msg("What this host is connected with could not be read within $0 seconds. Nothing was changed.", String(LONGEST / 1000));
+            update({ needs: { state: "failed", says, words: "" } });
+            throw new Unreadable(says, "");
         },
         retry() {
             for (const part of [guests, network, nat, history])

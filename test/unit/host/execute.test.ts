@@ -260,3 +260,14 @@ test("what the host has come to need since the plan was made stops it before its
     expect(log).toEqual([]);
     expect(await run([{ says, does: command("make") }], true, to("10.0.1.0/24"))).toMatchObject({ state: "done" });
 });
+
+test("a host that cannot be looked at: nothing runs, and the plan ends with a sentence", async () => {
+    const { machine, log } = fake();
+    const look = () => Promise.reject(new Error("ip ended"));
+    const execute = executor(machine, { verify: () => Promise.resolve(true), look }, () => Promise.resolve("ann"));
+    const touches: Touch = { gives: [{ name: "t0", addresses: [], routes: [{ destination: "10.0.0.0/24" }] }] };
+    expect(await execute({ title: says, steps: [{ says, does: command("make") }], touches, holds: () => true }, () => undefined)).toMatchObject({
+        state: "failed", step: 0, words: "ip ended", left: [], says: msg("What this host is connected with could not be read. Nothing was changed."),
+    });
+    expect(log).toEqual([]);
+});

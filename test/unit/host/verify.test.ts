@@ -119,3 +119,16 @@ test("what libvirt does not tell of itself hides no guest", async () => {
     await pass(3000);
     expect([snapshot.guests.state, snapshot.libvirt.state]).toEqual(["read", "failed"]);
 });
+
+test.each(["ip", "ss"])("%s hangs while the host is looked at: nothing runs, and a sentence comes within 20 seconds", async program => {
+    const execute = executor(host([program]), opened(host([program])), () => Promise.resolve("ann"));
+    const touches = { gives: [{ name: "t0", addresses: [], routes: [{ destination: "10.0.0.0/24" }] }] };
+    const states: string[] = [];
+    let result: Executed | undefined;
+    const steps = [{ says: msg("Do it"), does: { type: "command" as const, argv: ["make"] } }];
+    void execute({ title: msg("Do it"), steps, touches, holds: () => true }, (_step, state) => states.push(state)).then(now => { result = now; });
+    await pass(20_500);
+    expect(result).toMatchObject({ state: "failed", step: 0, left: [], says: { id: expect.stringMatching(/^What this host is connected with could not be read/) } });
+    expect(states).toEqual([]);
+    expect(snapshot.needs.state).toBe("failed");
+});
