@@ -3,6 +3,7 @@
 // form opens and again before its plan runs.
 import { msg, type Message } from "../model/message.ts";
 import { parseAddress } from "../model/nat-address.ts";
+import { readConnections } from "../model/nat-connections.ts";
 import type { HostNeeds, Neighbour, Peer } from "../model/snapshot.ts";
 import type { Hop } from "../model/tap.ts";
 import { hopOf, IpError, objectsIn } from "./ip.ts";
@@ -46,6 +47,37 @@ export function endpointsIn(output: string): string[] {
 /** `ip xfrm state`: a line "src ADDRESS dst ADDRESS" for each way of a tunnel of IPsec. */
 export function xfrmIn(output: string): string[] {
     return unique([...output.matchAll(/^src (\S+) dst (\S+)/gm)].flatMap(([, from = "", to = ""]) => [plain(from), plain(to)]));
+}
+
+/** Of so many lines and own addresses at most: what is beyond is left out. */
+const MOST_LINES = 2000, MOST_OWN = 1000;
+
+/** conntrack says nothing of itself on the way through a pipe; grep ends by itself after its last line. */
+const LISTING = '{ conntrack -L -f "$0" -p udp -u ASSURED 2>/dev/null || echo failed; } | grep -E -m "$1" -e "^failed$" -e "$2"';
+
+const isOutward = (address: string) => !/^(127\.|fe80:|::1$)/.test(address);
+
+/**
+ * Which connections the kernel follows between the host itself and others, of UDP: a server that answers from a socket that is not
+ * connected, as that of OpenVPN, shows in no list of sockets. One command a family. There may be a hundred thousand entries of guests:
+ * grep leaves them out on the host. An entry's first addresses are those of its first packet.
+ */
+export function datagramsOf(own: readonly string[]): readonly (readonly string[])[] {
+    const mine = unique(own).filter(isOutward).slice(0, MOST_OWN);
+    return [mine.filter(address => !address.includes(":")), mine.filter(address => address.includes(":"))].map((addresses, index) => {
+        const any = `(${addresses.map(address => address.replaceAll(".", "\\.")).join("|") || "none"})`;
+        return ["sh", "-c", LISTING, index === 0 ? "ipv4" : "ipv6", String(MOST_LINES), `^udp +17 +[0-9]+ +(src=${any} dst=|src=[^ ]+ dst=${any} )`];
+    });
+}
+
+/** What they say; undefined where conntrack could not be run. What came in for the host but is answered by another is a guest's. */
+export function datagramPeersIn(listings: readonly string[], own: readonly string[]): Peer[] | undefined {
+    if (listings.some(listing => /^failed$/m.test(listing)))
+        return undefined;
+    const mine = new Set(own);
+    return listings.flatMap(readConnections).flatMap(({ source, destination, replySource }) =>
+        mine.has(source) ? [{ address: destination, local: source }]
+            : mine.has(destination) && replySource === destination ? [{ address: source, local: destination }] : []);
 }
 
 /** States of a neighbour who has not answered lately (neighbour.c): whether anybody would is not known before a question, or not yet. */
@@ -119,15 +151,18 @@ export interface NeedsFrom {
     ask(commands: readonly string[]): Promise<string[]>;
     /** Names of the links of that kind. */
     wireguard: readonly string[];
+    /** The host's addresses, without lengths. */
+    own: readonly string[];
     /** Some TAP device is the port of a bridge. */
     bridged: boolean;
 }
 
 /** Rejects with CommandError where ss cannot be run, and with IpError where the neighbours cannot be read. */
-export async function readNeeds(machine: Machine, { ask, wireguard, bridged }: NeedsFrom): Promise<HostNeeds> {
-    const [servers, sockets, xfrm, endpoints, ports, rules, rules6, [table = ""]] = await Promise.all([
+export async function readNeeds(machine: Machine, { ask, wireguard, own, bridged }: NeedsFrom): Promise<HostNeeds> {
+    const [servers, sockets, datagrams, xfrm, endpoints, ports, rules, rules6, [table = ""]] = await Promise.all([
         machine.run(["grep", "-shE", "^[[:space:]]*nameserver[[:space:]]", ...RESOLVERS], { accept: [1, 2] }),
         machine.run(["ss", "-Htun"]),
+        Promise.all(datagramsOf(own).map(argv => machine.run(argv, { accept: [1] }))),
         optional(machine, ["ip", "xfrm", "state"]), // fails where the kernel has no IPsec
         wireguard.length === 0 ? "" : optional(machine, ["wg", "show", "all", "endpoints"]),
         bridged ? optional(machine, ["bridge", "-j", "fdb", "show"]) : "",
@@ -135,10 +170,14 @@ export async function readNeeds(machine: Machine, { ask, wireguard, bridged }: N
         optional(machine, ["ip", "-N", "-j", "-6", "rule", "show"]), // fails where the kernel has no IPv6 or no rules
         ask(["neigh show"]),
     ]);
-    const unknown: Message[] = endpoints === undefined
-        ? [msg("Whom $0 is connected with is not known: it could be read with the package wireguard-tools.", wireguard.join(", "))] : [];
+    const others = datagramPeersIn(datagrams, own);
+    const unknown: Message[] = [
+        ...endpoints === undefined
+            ? [msg("Whom $0 is connected with is not known: it could be read with the package wireguard-tools.", wireguard.join(", "))] : [],
+        ...others ? [] : [msg("With whom programs of this host exchange datagrams, as those of VPNs do, is not known: it could be read with the package conntrack (Debian) or conntrack-tools (Fedora).")],
+    ];
     const nameServers = nameServersIn(servers), tunnels = [...xfrmIn(xfrm ?? ""), ...endpointsIn(endpoints ?? "")];
-    const peers = distinct([...peersIn(sockets), ...tunnels.map(address => ({ address }))]);
+    const peers = distinct([...peersIn(sockets), ...others ?? [], ...tunnels.map(address => ({ address }))]);
     const tables = tablesIn([rules, rules6]), ways = await readWays(ask, [...nameServers, ...peers.map(({ address }) => address)]);
     return { nameServers, peers, neighbours: entriesIn(table, portsIn(ports ?? "")), ways, ...tables && { tables }, unknown };
 }

@@ -134,6 +134,7 @@ export class NetworkWatch {
             this.update({ needs: read(await readNeeds(this.machine, {
                 ask: commands => this.#answers(commands),
                 wireguard: this.#links().filter(({ kind }) => kind === "wireguard").map(({ name }) => name),
+                own: [...valueOf(this.#told.addresses)?.values() ?? []].flat().map(({ address }) => address),
                 bridged: this.#links().some(link => isTap(link) && link.master !== undefined),
             })) });
         } catch (error) {
