@@ -51,17 +51,20 @@ export function fileSteps(snapshot: Snapshot, says: Message, path: string, conte
 }
 
 /** These settings with all that keeps a guest from steering the host, but for what they, or other files, say otherwise. */
-export function guardedSysctls(snapshot: Snapshot, name: string, sysctls: Sysctls): Sysctls {
+export function guardedSysctls(snapshot: Snapshot, name: string, sysctls: Sysctls, but: ReadonlySet<string> = new Set()): Sysctls {
     const elsewhere = [...saidSysctls(valueOf(snapshot.files) ?? new Map()).values()].filter(({ path }) => path !== sysctlFilePath(name));
-    const said = new Set([...[...sysctls.keys()].map(canonicalKey), ...elsewhere.map(({ key }) => key)]);
+    const said = new Set([...but, ...[...sysctls.keys()].map(canonicalKey), ...elsewhere.map(({ key }) => key)]);
     return new Map([...sysctls, ...[...guardingSysctls(name)].filter(([key]) => !said.has(key))]);
 }
 
-/** Before a device is made or taken over: its settings, those that its file has already and `more` where there is no file yet. */
-export function guardSteps(snapshot: Snapshot, name: string, more: Sysctls = new Map()): Step[] {
+/**
+ * Before a device is made or taken over: its settings, those that its file has already and `more` where there is no file yet. Nothing is
+ * said of `but`.
+ */
+export function guardSteps(snapshot: Snapshot, name: string, more: Sysctls = new Map(), but?: ReadonlySet<string>): Step[] {
     const path = sysctlFilePath(name);
     const content = contentOf(snapshot, path);
-    const wanted = guardedSysctls(snapshot, name, content === null ? more : parseSysctls(content));
+    const wanted = guardedSysctls(snapshot, name, content === null ? more : parseSysctls(content), but);
     return fileSteps(snapshot, msg("Write down in $0 that a guest on it cannot steer this host", path), path, editSysctls(content, wanted));
 }
 

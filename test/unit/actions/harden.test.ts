@@ -126,6 +126,30 @@ describe("planHarden", () => {
             "net/ipv6/conf/t0/accept_ra": "0", "net/ipv6/conf/t0/accept_redirects": "0" } }))).toBe(true);
     });
 
+    describe("a guest over which the host itself is connected", () => {
+        const over = (peer: string, sysctls = loose): Snapshot => ({
+            ...host({ links: [{ ...t0, carrier: true }], sysctls }), needs: read({ ...NOTHING_NEEDED, peers: [{ address: peer }] }),
+            routes: read([{ family: "inet" as const, destination: "198.18.0.0/24", type: "unicast", table: "main", device: "t0", gateway: "10.0.0.2" }]),
+        });
+
+        test("keeps its source addresses, now and at the next boot, and a note says so", () => {
+            const planned = planHarden(over("198.18.0.7"));
+            expect(written(planned)).not.toContain("rp_filter");
+            expect(written(planned)).toContain("accept_ra = 0");
+            expect(JSON.stringify(steps(planned))).not.toContain("rp_filter");
+            expect("plan" in planned && planned.plan.notes?.map(inEnglish).join()).toMatch(/^net\/ipv4\/conf\/t0\/rp_filter is left as it is/);
+            const after = over("198.18.0.7", { ...loose, "net/ipv4/conf/t0/accept_redirects": "0", "net/ipv6/conf/t0/accept_ra": "0", "net/ipv6/conf/t0/accept_redirects": "0" });
+            expect("plan" in planned && planned.plan.holds(after)).toBe(true);
+            expect(JSON.stringify(planHarden(after))).toContain("is left as it is");
+        });
+
+        test("of others it is looked at again before it runs", () => {
+            const planned = planHarden(over("198.51.100.7"));
+            expect("plan" in planned && planned.plan.touches?.interrupts).toEqual([{ device: "t0" }]);
+            expect(planHarden({ ...over("198.51.100.7"), needs: { state: "reading" } })).toHaveProperty("problems");
+        });
+    });
+
     test("nothing is planned while the settings are not read, or where nothing is to be done", () => {
         expect(planHarden({ ...host({ links: [t0] }), deviceSysctls: { state: "reading" } })).toHaveProperty("problems");
         expect(planHarden(host({ links: [t0] }))).toHaveProperty("problems");
