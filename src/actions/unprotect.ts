@@ -13,6 +13,7 @@ import { valueOf } from "../model/snapshot.ts";
 import type { Snapshot } from "../model/snapshot.ts";
 import { sysctlFilePath } from "../model/sysctl-file.ts";
 import { tapFilePath } from "../model/tap-file.ts";
+import type { Touch } from "../model/touch.ts";
 import { planDeleteTap } from "./delete-tap.ts";
 import { isAmbiguous, update } from "./edit-interface.ts";
 import { fileSteps, isEnabled, systemctl, tapOf, unitOf, unreadProblems } from "./tap-steps.ts";
@@ -56,6 +57,7 @@ export function planUnprotect(snapshot: Snapshot, wish: UnprotectWish): Planned 
             steps: [{ ...update(guest, configured, bare, "config"), says }, ...device.steps],
             notes: [...notes(subject, configured, wish.device), ...device.notes],
             about: { device: name, guest: guest.name },
+            ...device.touches && { touches: device.touches },
             holds: after => valueOf(after.guests)?.find(({ uuid }) => uuid === wish.uuid)?.configured?.interfaces[wish.index]?.managed !== "no"
                 && device.holds(after),
         },
@@ -65,6 +67,7 @@ export function planUnprotect(snapshot: Snapshot, wish: UnprotectWish): Planned 
 interface DevicePart {
     steps: readonly Step[];
     notes: readonly Message[];
+    touches?: Touch;
     holds(after: Snapshot): boolean;
 }
 
@@ -78,7 +81,10 @@ function devicePart(snapshot: Snapshot, { device }: UnprotectWish, name: string)
             const deleted = planDeleteTap(snapshot, name);
             return "problems" in deleted
                 ? { problems: deleted.problems.map(({ says }) => ({ field: "device", says })) }
-                : { steps: deleted.plan.steps, notes: [], holds: after => tapOf(after, name) === undefined && deleted.plan.holds(after) };
+                : {
+                    steps: deleted.plan.steps, notes: [], ...deleted.plan.touches && { touches: deleted.plan.touches },
+                    holds: after => tapOf(after, name) === undefined && deleted.plan.holds(after),
+                };
         }
     }
 }

@@ -255,3 +255,8 @@ test("a missing device whose file somebody wrote is judged by all of its lines",
     expect(JSON.stringify(one(at("route replace default dev t1 proto static")))).toContain("is everything");
     expect(JSON.stringify(one(at("link set dev eth0 down")))).toContain("link set dev eth0 down");
 });
+
+test("a device that is deleted with its protection is looked at again before it goes", () => {
+    const planned = planUnprotect(host({ guests: [guest("g", [{ target: "t0", managed: "no" }])], links: [tap("t0")] }), { uuid: "g", index: 0, device: "deleted" });
+    expect("plan" in planned && planned.plan.touches).toMatchObject({ interrupts: [{ device: "t0" }], had: [{ name: "t0" }] });
+});
