@@ -6,7 +6,7 @@ import { msg } from "../model/message.ts";
 import type { Mapping } from "../model/nat.ts";
 import { descriptionProblem, isSingle, mappingKey } from "../model/nat.ts";
 import type { Prefix } from "../model/nat-address.ts";
-import { contains, formatPrefix, networkOf, overlaps, parsePrefix, span, width } from "../model/nat-address.ts";
+import { contains, formatPrefix, networkOf, overlaps, parsePrefix, span, WIDEST, width } from "../model/nat-address.ts";
 import { hostAddresses, linkNamed, routeTo } from "../model/nat-host.ts";
 import { routeInTheWay } from "../model/nat-held.ts";
 import type { Problem } from "../model/plan.ts";
@@ -24,9 +24,6 @@ const UNUSABLE: readonly [string, (address: string) => Message][] = [
     ["fe80::/10", address => msg("$0 is a link-local address: it is not unique on this host.", address)],
     ["ff00::/8", address => msg("$0 is a multicast address: it stands for groups, not for one machine.", address)],
 ];
-
-/** Widest prefix that is believed to be meant: a /0 would take all traffic of the host. */
-const WIDEST = { 4: 8, 6: 16 } as const;
 
 /** Reads one side of a mapping as it was typed. */
 export function readSide(field: "public" | "guest", text: string): { prefix: Prefix } | { problem: Problem } {

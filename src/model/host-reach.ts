@@ -8,13 +8,13 @@ import {
     holds, KINDS, NEARLY_ALL, needsOf, needsWithin, spanned, type Need, type NeedKind, type Needs, type ReachFacts, type Spanned,
 } from "./host-needs.ts";
 import { msg, type Message } from "./message.ts";
-import { contains, formatPrefix, toNumber, width, type Prefix } from "./nat-address.ts";
+import { contains, formatPrefix, toNumber, WIDEST, width, type Prefix } from "./nat-address.ts";
 import { reservedIn } from "./nat-host.ts";
 import { valueOf, type Reading } from "./snapshot.ts";
 import { HOLD_DEVICE } from "./tap.ts";
 
 /** What it would take away. `unread`: nobody knows, since the host was not read. */
-export type ReachKind = NeedKind | "unread" | "default" | "reserved";
+export type ReachKind = NeedKind | "unread" | "default" | "wide" | "reserved";
 
 export interface Reach {
     /** Why it cannot be had. */
@@ -146,6 +146,8 @@ export function reachOf(facts: ReachFacts, prefix: Prefix, use: ReachUse = {}): 
     const taken = takenBy(needs, wish, use);
     if (taken)
         return { refused: equal(wish, taken) ? justThat(taken, text) : withThat(taken, text), kind: taken.kind };
+    if (prefix.length < WIDEST[prefix.family] && use.written !== true && use.there !== true)
+        return { refused: msg("$0 is too wide: the widest prefix that can be routed to a device is a /$1.", text, String(WIDEST[prefix.family])), kind: "wide" };
     const around = needs.networks.find(need => !need.over.includes(use.device ?? "") && holds(need, wish));
     const link = around?.over[0] ?? "";
     return around ? reserved(prefix, around) ?? { hint: hintOf(text, formatPrefix(around.prefix), link, use), link } : {};

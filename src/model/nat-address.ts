@@ -63,6 +63,9 @@ export function fromNumber(family: Family, value: bigint): string {
     return parsed instanceof ipaddr.IPv6 ? parsed.toRFC5952String() : parsed.toString();
 }
 
+/** Widest prefix that is believed to be meant: a /0 would take all traffic of the host. */
+export const WIDEST = { 4: 8, 6: 16 } as const;
+
 /** First and last address, as numbers. */
 export function span(prefix: Prefix): { first: bigint; last: bigint } {
     const size = 1n << BigInt(width(prefix.family) - prefix.length);

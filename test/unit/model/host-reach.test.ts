@@ -226,3 +226,22 @@ describe("a route of the form, with its table", () => {
 
     test.each(["metric 08", "metric 4294967296", "metric -1"])("%s is none", words => expect(parseRoute(`10.1.0.0/16 ${words}`)).toBeUndefined());
 });
+
+describe("so wide that nobody can mean it, even with nothing of the host in it", () => {
+    const wide = /is too wide: the widest prefix that can be routed to a device is a \/(8|16)/;
+    test.each(["64.0.0.0/2", "8000::/1", "44.0.0.0/7", "4000::/15"])("%s", text => {
+        const says = routeProblem({ destination: text }, host(), "t0");
+        expect(says && inEnglish(says)).toMatch(wide);
+        expect(ask(text).kind).toBe("wide");
+        // What a file says by hand, or runs already, is its writer's.
+        expect(ask(text, { device: "t0", written: true })).toEqual({});
+        expect(ask(text, { device: "t0", there: true })).toEqual({});
+    });
+    test.each(["44.0.0.0/8", "4000::/16"])("but %s", text => expect(routeProblem({ destination: text }, host(), "t0")).toBeUndefined());
+    test("nor as the network of a gateway; in a table of its own it can be had", () => {
+        const says = gatewayProblem("64.0.0.1/2", host(), "t0");
+        expect(says && inEnglish(says)).toMatch(wide);
+        const alone = host({ needs: { tables: new Set(["254"]) } });
+        expect(routeProblem({ destination: "64.0.0.0/2", table: "77" }, alone, "t0")).toBeUndefined();
+    });
+});
