@@ -3,10 +3,11 @@
 // device or a guest, whoever asks for it: the plan is refused when it is made, or before its first command where only then a machine
 // answers.
 import { planDeleteTap } from "../../src/actions/delete-tap.ts";
-import { planApplyFile, planBringBack, planSettings, planSetUp } from "../../src/actions/edit-tap.ts";
+import { planApplyFile, planAtBoot, planBringBack, planEditTap, planSettings, planSetUp } from "../../src/actions/edit-tap.ts";
 import { planMakeTap, type TapWish } from "../../src/actions/make-tap.ts";
 import { planImport, planMapAddress } from "../../src/actions/map-address.ts";
 import { inEnglish, msg } from "../../src/model/message.ts";
+import { NEW_TAP, parseRoute, wishOf } from "../../src/model/tap-text.ts";
 import { importText } from "../../src/model/nat-transfer.ts";
 import type { Planned } from "../../src/model/plan.ts";
 import { valueOf, type Snapshot } from "../../src/model/snapshot.ts";
@@ -14,7 +15,7 @@ import { startHost, until, type TestHost } from "../lab/host.ts";
 import { far } from "../lab/internet.ts";
 import { eachRelease } from "../lab/releases.ts";
 import { hostFiles } from "./host-files.ts";
-import { endPrograms, hostPlace, internetPlace, serve, sessions } from "./nat-lab.ts";
+import { burst, endPrograms, hostPlace, internetPlace, serve, sessions } from "./nat-lab.ts";
 import { watching, type Watching } from "./watching.ts";
 
 const PORT = 7000;
@@ -39,6 +40,9 @@ await eachRelease(release => {
         expect(await host.sh("ip -br link; ls /etc/kvm-tap; nft list tables")).toBe(links);
         return result.state === "failed" ? inEnglish(result.says) : "done";
     };
+
+    /** The same of what is announced by nobody: told by the look before planning. */
+    const asked = (plan: (now: Snapshot) => Planned) => seen.run(plan).then(({ state }) => state, String);
 
     beforeAll(async () => {
         host = await startHost({ release, files: hostFiles() });
@@ -67,6 +71,72 @@ await eachRelease(release => {
     ];
     test.each(away)("no device takes %s as a route", async (destination, sentence) => {
         expect(await refused(make({ routes: [{ destination }] }))).toMatch(sentence);
+    });
+
+    test.each([
+        "default via 10.0.0.9 table 0", "default table 0xfe", "default table 0376", "203.0.113.254 table 0", "192.0.2.0/24 table 00",
+        "default table vpn",
+    ])("nor %s", async line => {
+        expect(await refused(make({ routes: [parseRoute(line) ?? { destination: line }] })))
+                .toMatch(/everything|is a gateway|contains|number of the table/);
+    });
+
+    test("a table of its own can be had until a rule of either family leads there, by whatever name", async () => {
+        const routes = wishOf({ ...NEW_TAP, routes: "default table 0x4d" }).routes; // 77
+        expect(await seen.run(make({ name: "own77", routes }))).toMatchObject({ state: "done", holds: true });
+        expect(await host.sh("ip route show table 77")).toContain("dev own77");
+        expect(await seen.run(now => planDeleteTap(now, "own77"))).toMatchObject({ state: "done", holds: true });
+        for (const family of ["-4", "-6"]) {
+            await host.sh(`mkdir -p /etc/iproute2; printf '77 vpn\\n' > /etc/iproute2/rt_tables; ip ${family} rule add pref 500 table 77`);
+            try {
+                expect(await asked(make({ name: "own77", routes }))).toMatch(/everything/);
+            } finally {
+                await host.sh(`ip ${family} rule delete pref 500; rm /etc/iproute2/rt_tables`);
+            }
+        }
+    });
+
+    test("whom a server without a connected socket answers is known, too", async () => {
+        const [, own = ""] = /inet ([\d.]+)/.exec(await host.sh("ip -4 -o address show dev eth0")) ?? [];
+        await host.sh("nft 'add table inet watch; add chain inet watch in { type filter hook input priority 0; }; add rule inet watch in ct state established accept'");
+        await host.internet.run(["ip", "address", "add", "192.0.2.99/32", "dev", "lo"]);
+        await host.internet.run(["ip", "route", "add", `${own}/32`, "dev", "br0", "src", "192.0.2.99"]);
+        try {
+            await serve(hostPlace(host), 1195);
+            const sent = await burst(internetPlace(host), own, 1195, 12, 400);
+            expect(await sent.answered()).toBeGreaterThan(6);
+            expect(await host.sh("ss -Htun")).not.toContain("192.0.2.99");
+            expect(await asked(make({ guestAddresses: ["192.0.2.99"] }))).toMatch(/is connected with this host/);
+        } finally {
+            await host.internet.run(["ip", "route", "delete", `${own}/32`, "dev", "br0"]);
+            await host.sh("nft delete table inet watch");
+        }
+    });
+
+    test("nor is what goes over a device rerouted on it, or made the host's own", async () => {
+        await host.sh("ip route add 192.0.2.128/25 via 10.8.0.2 dev vpn0");
+        await seen.until("the route", now => valueOf(now.routes)?.some(({ gateway }) => gateway === "10.8.0.2"));
+        const change = (more: Partial<TapWish>) => (now: Snapshot) => planEditTap(now, {
+            ...wish({ name: "vpn0", gateways: ["10.8.0.1/24"], routes: [{ destination: "192.0.2.128/25", via: "10.8.0.2" }] }), ...more,
+        });
+        expect(await refused(change({ gateways: ["10.8.0.1/24", "10.8.0.2"] }))).toMatch(/10\.8\.0\.2 is a gateway/);
+        expect(await refused(change({ routes: [{ destination: "10.8.0.2", via: "10.8.0.99" }] }))).toMatch(/10\.8\.0\.2 is a gateway/);
+        await host.sh("ip route delete 192.0.2.128/25 via 10.8.0.2 dev vpn0");
+    });
+
+    test.each(["64.0.0.0/2", "8000::/1"])("nor %s, in which nothing of the host lies", async destination => {
+        expect(await refused(make({ routes: [{ destination }] }))).toMatch(/is too wide/);
+    });
+
+    test.each([
+        "route replace default dev hand0 proto static", "route replace 203.0.113.0/24 dev hand0 proto static",
+        "address replace 203.0.113.254/32 dev hand0 noprefixroute",
+    ])("nor what a file says in more words: %s", async line => {
+        await host.sh(`printf 'tuntap add dev hand0 mode tap\\nlink set dev hand0 up\\n${line}\\n' > /etc/kvm-tap/hand0.tap`);
+        await seen.until("the file", now => valueOf(now.files)?.get("/etc/kvm-tap/hand0.tap")?.content.includes(line));
+        expect(await refused(now => planBringBack(now, "hand0"))).toMatch(/everything|is the network of eth0|is a gateway/);
+        expect(await refused(now => planAtBoot(now, "hand0", true))).toMatch(/everything|is the network of eth0|is a gateway/);
+        await host.sh("rm /etc/kvm-tap/hand0.tap");
     });
 
     test.each(["203.0.113.254", far.address, SERVER])("nor %s as its guest's address, as its gateway, or as a public address", async address => {
