@@ -70,11 +70,10 @@ export function guestAddressProblem(text: string, snapshot: Snapshot, device: st
         return problem;
     if (ipaddr.parse(address).range() === "linkLocal")
         return msg("$0 is a link-local address, which cannot be routed. Enter another one.", address);
+    const { refused } = reachOf(snapshot, prefix, { device });
     const elsewhere = (valueOf(snapshot.routes) ?? []).filter(route => route.device !== device);
     const routed = elsewhere.find(route => withLength(route.destination) === withLength(address));
-    if (routed)
-        return msg("$0 is routed to $1 already. Enter another one.", address, routed.device ?? routed.type);
-    return reachOf(snapshot, prefix, { device }).refused;
+    return refused ?? (routed && msg("$0 is routed to $1 already. Enter another one.", address, routed.device ?? routed.type));
 }
 
 /** The host's address on a TAP device: the guest's gateway. The same one on every TAP device is fine. */
