@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Guests kept from steering the host through devices that are there: their settings written down, and set now.
-import { carried, reachUnread } from "../model/host-reach.ts";
+import { isWayOut, reachUnread } from "../model/host-reach.ts";
 import { msg, type Message } from "../model/message.ts";
 import { isSafeName } from "../model/names.ts";
 import type { Planned, Step } from "../model/plan.ts";
 import { valueOf, type Snapshot } from "../model/snapshot.ts";
 import { saidSysctls, steeringOf } from "../model/steering.ts";
 import { guardingSysctls } from "../model/sysctl-file.ts";
-import { command, guardSteps, plannedWith, unreadProblems } from "./tap-steps.ts";
+import { command, guardSteps, planned, unreadProblems } from "./tap-steps.ts";
 
 /** Devices of which the check finds something that nobody wrote down on purpose, beside what is left as it is. */
 function soft(snapshot: Snapshot, kept: ReadonlySet<string> = new Set()): string[] {
@@ -17,12 +17,12 @@ function soft(snapshot: Snapshot, kept: ReadonlySet<string> = new Set()): string
 const sourceFilter = (device: string) => `net/ipv4/conf/${device}/rp_filter`;
 
 /**
- * Devices over which the host itself goes out or is connected: what such a guest forwards may come back with sources that are routed
- * elsewhere.
+ * Devices over which the host itself goes out by a guest that is a router: what that forwards may come back with sources that are routed
+ * elsewhere. A guest that only talks to the host does so from its own address.
  */
 function carrying(snapshot: Snapshot, devices: readonly string[]): string[] {
     return devices.filter(device => missing(snapshot, [device]).some(({ key }) => key === sourceFilter(device))
-        && carried(snapshot, { device }).length > 0);
+        && isWayOut(snapshot, device));
 }
 
 /** What the running devices lack, where this kernel has the setting and no file says otherwise. */
@@ -48,7 +48,7 @@ function notes(filtered: readonly string[], left: readonly string[]): Message[] 
         ...filtered.length === 0 ? [] : [
             msg("From now on the kernel drops what comes out of $0 with a source address that is not routed there.", filtered.join(", ")),
         ],
-        ...left.map(device => msg("$0 is left as it is: the host itself goes out or is connected over $1, where answers may come with sources that are routed elsewhere.",
+        ...left.map(device => msg("$0 is left as it is: the host itself goes out over $1, where answers may come with sources that are routed elsewhere.",
             sourceFilter(device), device)),
     ];
 }
@@ -62,7 +62,7 @@ export function planHarden(snapshot: Snapshot): Planned {
     const filtered = devices.filter(device => changes.some(({ key }) => key === sourceFilter(device)));
     const unread = snapshot.deviceSysctls.state === "failed" ? snapshot.deviceSysctls.says : msg("The host has not been read yet. Wait a moment.");
     const none = left.length > 0 ? notes([], left) : [msg("No guest can steer this host by what a file of its device could change.")];
-    return plannedWith(snapshot, { interrupts: filtered.map(device => ({ device })) }, [
+    return planned([
         ...unreadProblems(snapshot), unknown && { says: unknown },
         snapshot.deviceSysctls.state === "read" ? undefined : { says: unread },
         ...devices.length > 0 ? [] : none.map(says => ({ says })),

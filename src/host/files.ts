@@ -35,7 +35,7 @@ function stanza(path, text,   parts, count, part, made, loop) {
     count = split(text, parts, /[;&|]/)
     for (part = 1; part <= count; part++)
         if (parts[part] ~ /(tuntap|tunta|tunt|tap)[ \\t]+(add|ad|a)|tunctl|--mktun/ &&
-            match(parts[part], /(^|[ \\t\/])(ip|tunctl|openvpn)[ \\t].*/))
+            match(parts[part], /(^|[^A-Za-z0-9_.-])(ip|tunctl|openvpn)[^A-Za-z0-9_.=-].*/))
             made = made ";" substr(parts[part], RSTART)
         else if (match(parts[part], /for[ \\t].*[ \\t]in[ \\t].*/))
             loop = loop ";" substr(parts[part], RSTART)

@@ -115,15 +115,23 @@ export function wayIn(answer: string): Hop | undefined {
 }
 
 /**
- * Tables that rules lead to, by their numbers (`ip -N -j rule show`), of both families; undefined where one was not read, or a rule leads
+ * Tables that the rules of one family lead to, by their numbers (`ip -N -j rule show`); undefined where they were not read, or a rule leads
  * to whichever table a packet's VRF has (l3mdev).
  */
-export function tablesIn(answers: readonly (string | undefined)[]): ReadonlySet<string> | undefined {
-    const rules = answers.map(answer => answer === undefined ? undefined : objectsIn(answer));
-    const all = rules.flatMap(list => list ?? []), tables = all.map(({ table }) => String(table ?? ""));
-    const known = rules.every(list => list !== undefined) && all.every(rule => !("l3mdev" in rule))
-        && tables.every(table => /^\d*$/.test(table));
-    return known ? new Set(tables) : undefined;
+export function tablesIn(answer: string | undefined): ReadonlySet<string> | undefined {
+    const rules = answer === undefined ? undefined : objectsIn(answer), tables = rules?.map(({ table }) => String(table ?? ""));
+    return tables && rules?.every(rule => !("l3mdev" in rule)) && tables.every(table => /^\d*$/.test(table)) ? new Set(tables) : undefined;
+}
+
+/** The rules of one family; none where the kernel lacks the family. */
+async function rulesOf(machine: Machine, family: "-4" | "-6"): Promise<string | undefined> {
+    try {
+        return await machine.run(["ip", "-N", "-j", family, "rule", "show"]);
+    } catch (error) {
+        if (!(error instanceof CommandError))
+            throw error;
+        return error.words.includes("Address family not supported") ? "[]" : undefined;
+    }
 }
 
 function unique(texts: readonly (string | undefined)[]): string[] {
@@ -166,8 +174,7 @@ export async function readNeeds(machine: Machine, { ask, wireguard, own, bridged
         optional(machine, ["ip", "xfrm", "state"]), // fails where the kernel has no IPsec
         wireguard.length === 0 ? "" : optional(machine, ["wg", "show", "all", "endpoints"]),
         bridged ? optional(machine, ["bridge", "-j", "fdb", "show"]) : "",
-        optional(machine, ["ip", "-N", "-j", "-4", "rule", "show"]),
-        optional(machine, ["ip", "-N", "-j", "-6", "rule", "show"]), // fails where the kernel has no IPv6 or no rules
+        rulesOf(machine, "-4"), rulesOf(machine, "-6"),
         ask(["neigh show"]),
     ]);
     const others = datagramPeersIn(datagrams, own);
@@ -178,8 +185,9 @@ export async function readNeeds(machine: Machine, { ask, wireguard, own, bridged
     ];
     const nameServers = nameServersIn(servers), tunnels = [...xfrmIn(xfrm ?? ""), ...endpointsIn(endpoints ?? "")];
     const peers = distinct([...peersIn(sockets), ...others ?? [], ...tunnels.map(address => ({ address }))]);
-    const tables = tablesIn([rules, rules6]), ways = await readWays(ask, [...nameServers, ...peers.map(({ address }) => address)]);
-    return { nameServers, peers, neighbours: entriesIn(table, portsIn(ports ?? "")), ways, ...tables && { tables }, unknown };
+    const tables = { 4: tablesIn(rules), 6: tablesIn(rules6) };
+    const ways = await readWays(ask, [...nameServers, ...peers.map(({ address }) => address)]);
+    return { nameServers, peers, neighbours: entriesIn(table, portsIn(ports ?? "")), ways, tables, unknown };
 }
 
 async function readWays(ask: NeedsFrom["ask"], addresses: readonly string[]): Promise<Map<string, Hop>> {

@@ -134,13 +134,20 @@ export class NetworkWatch {
             this.update({ needs: read(await readNeeds(this.machine, {
                 ask: commands => this.#answers(commands),
                 wireguard: this.#links().filter(({ kind }) => kind === "wireguard").map(({ name }) => name),
-                own: [...valueOf(this.#told.addresses)?.values() ?? []].flat().map(({ address }) => address),
+                own: this.#ownAddresses(),
                 bridged: this.#links().some(link => isTap(link) && link.master !== undefined),
             })) });
         } catch (error) {
             if (!(error instanceof CommandError && error.problem === "cancelled"))
                 this.update({ needs: failed(error, NEEDS) });
         }
+    }
+
+    /** Those that the host has only towards guests are left out: a guest that sends there would hold its device. */
+    #ownAddresses(): string[] {
+        const taps = new Set(this.#links().filter(isTap).map(({ name }) => name));
+        return [...valueOf(this.#told.addresses) ?? []].flatMap(([device, list]) =>
+            taps.has(device) ? [] : list.map(({ address }) => address));
     }
 
     /** Has the kernel ask whether these neighbours are there, and waits until it knows. */

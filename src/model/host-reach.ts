@@ -139,6 +139,8 @@ export function reachOf(facts: ReachFacts, prefix: Prefix, use: ReachUse = {}): 
     if (unknown)
         return { refused: unknown, kind: "unread" };
     const text = formatPrefix(prefix);
+    if (prefix.length === 0 && leadsAsNow(facts, prefix, use))
+        return {};
     if (prefix.length === 0)
         return { refused: msg("$0 is everything: all that the host sends would go there, this page's own connection too.", text), kind: "default" };
     const needs = needsOf(facts);
@@ -151,6 +153,12 @@ export function reachOf(facts: ReachFacts, prefix: Prefix, use: ReachUse = {}): 
     const around = needs.networks.find(need => !need.over.includes(use.device ?? "") && holds(need, wish));
     const link = around?.over[0] ?? "";
     return around ? reserved(prefix, around) ?? { hint: hintOf(text, formatPrefix(around.prefix), link, use), link } : {};
+}
+
+/** A default route that is there already, in whatever table, or by the very hop of one of the host's own. */
+function leadsAsNow({ routes }: ReachFacts, { family }: Prefix, { device, via, there }: ReachUse): boolean {
+    return there === true || (device !== undefined && (valueOf(routes) ?? []).some(route => route.destination === "default"
+        && route.type === "unicast" && (route.family === "inet") === (family === 4) && route.device === device && route.gateway === via));
 }
 
 /** The first and last address of a network mean the network and everybody in it. */
@@ -190,6 +198,13 @@ function withThat({ kind, prefix, over: [device = ""] }: Need, text: string): Me
     case "peer": return msg("$0 contains $1, which is connected with this host right now: the connection would break. Enter another one.", text, inside);
     case "neighbour": return msg("$0 contains $1, which is in use: a machine on $2 answers for it. Enter another one.", text, inside, device);
     }
+}
+
+/** Whether the host itself goes out by a router behind the device: packets of anybody may come back there. */
+export function isWayOut(facts: ReachFacts, device: string): boolean {
+    const { all, defaults } = needsOf(facts);
+    return defaults.has(device) || [...all[4], ...all[6]].some(({ kind, hops = [] }) => REMOTE.includes(kind)
+        && hops.some(hop => hop.device === device && hop.gateway !== undefined));
 }
 
 /** A device that passes no packets for a moment or longer, or loses something. */

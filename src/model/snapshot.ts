@@ -2,6 +2,7 @@
 // All that was read of the host, immutable. Each part says for itself whether it has been read.
 import type { Guest } from "./guest.ts";
 import type { Message } from "./message.ts";
+import type { Family } from "./nat-address.ts";
 import type { Holder, Hop, Link, LinkAddress, Route, RoutingRule } from "./tap.ts";
 
 /** A part of the host: not read yet, read, or not readable (with our sentence and the tool's own words). */
@@ -79,8 +80,8 @@ export interface HostNeeds {
     peers: readonly Peer[];
     /** By which way the kernel sends to name servers and peers, rules of routing included. None: it would not send at all. */
     ways: ReadonlyMap<string, Hop>;
-    /** Tables that rules of routing lead to, of either family, by their numbers. Absent: not known, or a rule may lead anywhere. */
-    tables?: ReadonlySet<string>;
+    /** Tables that rules of routing lead to, by their numbers. Undefined: not known, or a rule may lead anywhere. */
+    tables: Readonly<Record<Family, ReadonlySet<string> | undefined>>;
     /** What could not be found out, for a person to know. */
     unknown: readonly Message[];
 }

@@ -5,7 +5,7 @@ import type { Guest } from "./guest.ts";
 import { reachOf, type Reach, type ReachUse } from "./host-reach.ts";
 import { msg, type Message } from "./message.ts";
 import { deviceNameProblem } from "./names.ts";
-import { formatPrefix, networkOf, parseAddress, parsePrefix, width, type Prefix } from "./nat-address.ts";
+import { formatPrefix, networkOf, parseAddress, parsePrefix, width, type Family, type Prefix } from "./nat-address.ts";
 import { canonicalTable, ipNumber, isTableWord } from "./route-words.ts";
 import { valueOf, type Snapshot } from "./snapshot.ts";
 import type { Link, Route } from "./tap.ts";
@@ -70,10 +70,12 @@ export function guestAddressProblem(text: string, snapshot: Snapshot, device: st
         return problem;
     if (ipaddr.parse(address).range() === "linkLocal")
         return msg("$0 is a link-local address, which cannot be routed. Enter another one.", address);
-    const { refused } = reachOf(snapshot, prefix, { device });
+    const { refused, kind } = reachOf(snapshot, prefix, { device });
     const elsewhere = (valueOf(snapshot.routes) ?? []).filter(route => route.device !== device);
     const routed = elsewhere.find(route => withLength(route.destination) === withLength(address));
-    return refused ?? (routed && msg("$0 is routed to $1 already. Enter another one.", address, routed.device ?? routed.type));
+    // Whoever is connected from a guest's address: that it is a guest's says more.
+    return routed && (!refused || kind === "peer")
+        ? msg("$0 is routed to $1 already. Enter another one.", address, routed.device ?? routed.type) : refused;
 }
 
 /** The host's address on a TAP device: the guest's gateway. The same one on every TAP device is fine. */
@@ -133,13 +135,14 @@ export function routeReach(route: TapRoute, snapshot: Snapshot, given: ReachUse)
     const there = valueOf(snapshot.routes)?.some(other =>
         other.device === given.device && other.gateway === via && sameRoute(route, other)) === true;
     const use = { ...given, there, ...via !== undefined && { via: parseAddress(via)?.address ?? via } };
-    const found = isUnused(table, snapshot) ? [] : prefixesOf(destination).map(prefix => reachOf(snapshot, prefix, use));
+    const found = prefixesOf(destination).filter(({ family }) => !isUnused(table, family, snapshot))
+        .map(prefix => reachOf(snapshot, prefix, use));
     return found.find(({ refused }) => refused) ?? found[0] ?? {};
 }
 
 /** Only of a number that is known: a name may be that of any table. */
-function isUnused(table: string, snapshot: Snapshot): boolean {
-    const number = ipNumber(canonicalTable(table)), ruled = valueOf(snapshot.needs)?.tables;
+function isUnused(table: string, family: Family, snapshot: Snapshot): boolean {
+    const number = ipNumber(canonicalTable(table)), ruled = valueOf(snapshot.needs)?.tables[family];
     return number !== undefined && ruled?.has(String(number)) === false;
 }
 

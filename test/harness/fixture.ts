@@ -85,7 +85,9 @@ function history(now: number): HistoryEntry[] {
 }
 
 /** A host that is connected with nobody, for tests that ask for something else. */
-export const NOTHING_NEEDED: HostNeeds = { nameServers: [], neighbours: [], peers: [], ways: new Map(), unknown: [] };
+export const NOTHING_NEEDED: HostNeeds = {
+    nameServers: [], neighbours: [], peers: [], ways: new Map(), tables: { 4: undefined, 6: undefined }, unknown: [],
+};
 
 export function fixture(count = 0): Snapshot {
     const all = count > 0 ? manyWishes(count) : wishes;

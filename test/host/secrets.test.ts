@@ -37,6 +37,7 @@ iface up0 inet manual
         add dev $IFACE mode tap && for name in many0 many1; do ip tuntap add $name mode tap; done || true HUSHafter
     up PASS="a HUSHquoted" ip tuntap add quoted0 mode tap
     up sshpass -pHUSHssh ssh h /sbin/ip tuntap add remote0 mode tap # HUSHbehind
+    pre-up HUSHbefore; sh -c 'ip tuntap add dev quoted1 mode tap'
     up for key in HUSHkey; do wg set wg3 peer $key; done
     post-up ip xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp enc HUSHxfrm
     # ip tuntap add HUSHremark \\
@@ -117,9 +118,9 @@ await eachRelease(release => {
             const provider = madeAtBoot(now, name);
             return typeof provider === "object" ? `${provider.by} ${provider.path}` : provider;
         };
-        expect(["netd0", "plan0", "up0", "many0", "many1", "quoted0", "remote0", "ppp0tap", "uml0", "wg0", "wg1", "macsec0", "wlan2", "x"].map(by)).toEqual([
+        expect(["netd0", "plan0", "up0", "many0", "many1", "quoted0", "quoted1", "remote0", "ppp0tap", "uml0", "wg0", "wg1", "macsec0", "wlan2", "x"].map(by)).toEqual([
             "networkd /etc/systemd/network/60-tap.netdev", "networkd /run/systemd/network/10-netplan-plan0.netdev",
-            ...Array<string>(5).fill("ifupdown /etc/network/interfaces"),
+            ...Array<string>(6).fill("ifupdown /etc/network/interfaces"),
             "ifupdown /etc/network/interfaces.d/ppp", "ifupdown /etc/network/interfaces.d/uml", ...Array<string>(5).fill("nothing"),
         ]);
         const files = given(now.files);

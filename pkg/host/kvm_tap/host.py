@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -153,7 +154,10 @@ def set_aside(path: str) -> Callable[..., None]:
         os.unlink(aside)
     was_there = os.path.lexists(path)
     if was_there:
-        os.link(path, aside, follow_symlinks=False)
+        try:
+            os.link(path, aside, follow_symlinks=False)
+        except OSError:  # A filesystem without second names.
+            shutil.copy2(path, aside, follow_symlinks=False)
 
     def end(_kind: object, failure: Optional[BaseException], _trace: object) -> None:
         try:
@@ -174,7 +178,8 @@ def take_back(path: str, aside: Optional[str]) -> None:
         os.replace(aside, path)
     elif os.path.lexists(path):
         os.unlink(path)
-    sync_directory(os.path.dirname(path))
+    with contextlib.suppress(FileNotFoundError):
+        sync_directory(os.path.dirname(path))
 
 
 def keep_attributes(path: str, descriptor: int) -> None:

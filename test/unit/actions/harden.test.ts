@@ -143,9 +143,9 @@ describe("planHarden", () => {
             expect(JSON.stringify(planHarden(after))).toContain("is left as it is");
         });
 
-        test("of others it is looked at again before it runs", () => {
-            const planned = planHarden(over("198.51.100.7"));
-            expect("plan" in planned && planned.plan.touches?.interrupts).toEqual([{ device: "t0" }]);
+        test("one that only talks to the host from its own address decides nothing about it", () => {
+            const own = { family: "inet" as const, destination: "10.0.0.2", type: "unicast", table: "main", device: "t0" };
+            expect(written(planHarden({ ...over("10.0.0.2"), routes: read([own]) }))).toContain("rp_filter");
             expect(planHarden({ ...over("198.51.100.7"), needs: { state: "reading" } })).toHaveProperty("problems");
         });
     });

@@ -248,7 +248,7 @@ test("an undo takes every step back, in reverse, and files only while they are a
 
 test("what the host has come to need since the plan was made stops it before its first command", async () => {
     const read = <T,>(value: T) => ({ state: "read" as const, value });
-    const needs = { nameServers: [], neighbours: [], unknown: [], ways: new Map(), peers: [{ address: "10.0.0.2" }] };
+    const needs = { nameServers: [], neighbours: [], unknown: [], ways: new Map(), tables: { 4: undefined, 6: undefined }, peers: [{ address: "10.0.0.2" }] };
     const now: Snapshot = {
         ...NOTHING_READ, links: read([]), addresses: read(new Map()), routes: read([]), rules: read([]), guests: read([]),
         files: read(new Map()),

@@ -29,7 +29,10 @@ const route = (words: string, more: Partial<Route> = {}): Route => {
 
 const peers = (...addresses: string[]) => addresses.map(each => ({ address: each }));
 
-const NEEDS: HostNeeds = { nameServers: ["198.51.100.53", "2001:db8:ff::53"], neighbours: [], peers: peers("198.51.100.7", "2001:db8:77::7"), ways: new Map(), unknown: [] };
+const NEEDS: HostNeeds = {
+    nameServers: ["198.51.100.53", "2001:db8:ff::53"], neighbours: [], peers: peers("198.51.100.7", "2001:db8:77::7"), ways: new Map(),
+    tables: { 4: undefined, 6: undefined }, unknown: [],
+};
 
 /** eth0 with both families, a guest's tap0, OpenVPN's tapvpn, a tunnel, a router by a host route, two routers of one route. */
 function host(more: { needs?: Partial<HostNeeds>; routes?: string[]; links?: Link[] } = {}): Snapshot {
@@ -192,8 +195,10 @@ test("what of the host goes over a device", () => {
         expect.stringContaining("name server 198.51.100.53"), expect.stringContaining("198.51.100.7")]);
 });
 
+const both = (...tables: string[]) => ({ 4: new Set(tables), 6: new Set(tables) });
+
 describe("a route of the form, with its table", () => {
-    const ruled = (...tables: string[]) => host({ needs: { tables: new Set(["255", "254", "253", ...tables]) } });
+    const ruled = (...tables: string[]) => host({ needs: { tables: both("255", "254", "253", ...tables) } });
     const said = (line: string, snapshot: Snapshot) => {
         const route = parseRoute(line), problem = route && routeProblem(route, snapshot, "t0");
         return !route ? "no route" : problem ? inEnglish(problem) : "accepted";
@@ -215,8 +220,22 @@ describe("a route of the form, with its table", () => {
         expect(said("default via 10.0.0.2 table 100", host())).toMatch(/everything/); // rules were not read
     });
 
+    test("each family has its own rules", () => {
+        const only4 = host({ needs: { tables: { 4: new Set(["254"]), 6: undefined } } });
+        expect(said("203.0.113.0/24 table 100", only4)).toBe("accepted");
+        expect(said("2001:db8:1::/64 table 100", only4)).toMatch(/is the network/);
+    });
+
+    test("a default route of a guest's own table that is there, or by a hop that the host has already, takes nothing", () => {
+        const use = { device: "eth0", via: "203.0.113.254", written: true };
+        expect(ask("0.0.0.0/0", use)).toEqual({});
+        expect(ask("::/0", use).kind).toBe("default");
+        expect(ask("0.0.0.0/0", { ...use, via: "203.0.113.253" }).kind).toBe("default");
+        expect(ask("0.0.0.0/0", { device: "tap0", there: true })).toEqual({});
+    });
+
     test("a name that ip itself shows may stay, and leads anywhere", () => {
-        const snapshot = host({ routes: ["10.99.0.0/16 dev t0 table vpn"], needs: { tables: new Set(["254"]) } });
+        const snapshot = host({ routes: ["10.99.0.0/16 dev t0 table vpn"], needs: { tables: both("254") } });
         expect(said("10.98.0.0/16 table vpn", snapshot)).toBe("accepted");
         expect(said("default table vpn", snapshot)).toMatch(/everything/);
     });
@@ -241,7 +260,7 @@ describe("so wide that nobody can mean it, even with nothing of the host in it",
     test("nor as the network of a gateway; in a table of its own it can be had", () => {
         const says = gatewayProblem("64.0.0.1/2", host(), "t0");
         expect(says && inEnglish(says)).toMatch(wide);
-        const alone = host({ needs: { tables: new Set(["254"]) } });
+        const alone = host({ needs: { tables: both("254") } });
         expect(routeProblem({ destination: "64.0.0.0/2", table: "77" }, alone, "t0")).toBeUndefined();
     });
 });
