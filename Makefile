@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # make          builds the page into dist/
 # make run      a demo host with guests and Cockpit, until Ctrl-C (as root)
-# make check    everything that matters on real hosts, under 30 minutes on two cores (as root); make check-all: every combination
+# make check    everything that matters on real hosts (as root); make check-all: every combination
 # make bench    what the page costs, printed
 # make install  DESTDIR=, PREFIX=/usr/local; make deb, rpm, srpm, dist: see pkg/packages.mk
 
