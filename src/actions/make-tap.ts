@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Making TAP devices: written down, and made by the unit that makes them at every boot. Singly, or a numbered series.
 import { reachUnread } from "../model/host-reach.ts";
-import { msg } from "../model/message.ts";
+import { msg, type Message } from "../model/message.ts";
 import { macProblem } from "../model/names.ts";
 import { formatPrefix, fromNumber, parsePrefix, toNumber } from "../model/nat-address.ts";
 import { combined, type Plan, type Planned, type Problem, type Step } from "../model/plan.ts";
@@ -47,6 +47,13 @@ export function settingsFor(wish: TapWish): TapSettings {
     };
 }
 
+/** The host would have the guest's address itself, and keep what is sent to it. */
+function guestsOwn(gateway: string, { guestAddresses }: TapWish): Message | undefined {
+    const address = parsePrefix(gateway)?.address;
+    return address !== undefined && guestAddresses.some(text => parsePrefix(text)?.address === address)
+        ? msg("$0 is the guest's own address: the host would keep what is sent there. Enter another gateway.", address) : undefined;
+}
+
 /** What is wrong with a wish. `before`: the device that is edited. Fields: those of TapWish, with their index in a list. */
 export function wishProblems(snapshot: Snapshot, wish: TapWish, before?: string): Problem[] {
     const unread = reachUnread(snapshot);
@@ -59,7 +66,8 @@ export function wishProblems(snapshot: Snapshot, wish: TapWish, before?: string)
         : undefined;
     const problems = [
         before === wish.name ? undefined : problem("name", newDeviceProblem(wish.name, snapshot)),
-        ...wish.gateways.map((text, index) => problem(`gateways.${index}`, gatewayProblem(text, snapshot, wish.name) ?? twice(wish.gateways, index))),
+        ...wish.gateways.map((text, index) => problem(`gateways.${index}`,
+            gatewayProblem(text, snapshot, wish.name) ?? twice(wish.gateways, index) ?? guestsOwn(text, wish))),
         ...wish.guestAddresses.map((text, index) => problem(`guestAddresses.${index}`,
             guestAddressProblem(text, snapshot, wish.name) ?? twice(wish.guestAddresses, index))),
         ...(wish.routes ?? []).map((route, index) => problem(`routes.${index}`, routeProblem(route, snapshot, wish.name))),

@@ -38,6 +38,7 @@ journey("the host's own address: said twice, reverted by the host, and the page 
     await cockpit.dialog.getByLabel(/^I know that 203\.0\.113\.1/).check();
     await cockpit.press("Map");
     await cockpit.frame.getByText(/Keep this change\? The host puts it back in \d+ s/).first().waitFor();
+    await cockpit.frame.getByText(/^A new connection to this host failed/).first().waitFor();
     await cockpit.frame.getByText("The host put the last change of NAT back").first().waitFor({ timeout: 30_000 });
     await cockpit.frame.getByText(/nobody confirmed it within 15 s/).first().waitFor();
     expect((await host.attempt(["nft", "list", "table", "inet", "kvm_tap"])).status).not.toBe(0);

@@ -159,13 +159,18 @@ function Pending({ seconds, machine, lastUndo, refresh }: NoticeProps & { second
     }).catch(failed).finally(refresh), [machine, lastUndo, toast, takeBack, failed, refresh]);
     const putBack = () => void revertChange(machine)
             .then(() => toast({ kind: "success", title: _("Change put back") })).catch(failed).finally(refresh);
+    const [refused, setRefused] = useState(false);
     // Once for each change: what is told meanwhile makes no second one.
     const began = useRef(false);
     useEffect(() => {
         if (!proves || access !== "granted" || began.current)
             return;
         began.current = true;
-        void newConnection().then(accepted => { if (accepted) keep(_("The host is still reachable: change kept")); });
+        void newConnection().then(accepted => {
+            setRefused(!accepted);
+            if (accepted)
+                keep(_("The host is still reachable: change kept"));
+        });
     }, [proves, access, keep]);
     return (
         <Alert
@@ -175,10 +180,10 @@ function Pending({ seconds, machine, lastUndo, refresh }: NoticeProps & { second
                 <AlertActionLink onClick={putBack}>{_("Put it back now")}</AlertActionLink>
             </>}
         >
-            {proves
-                ? _("The page is opening a new connection to this host. If that succeeds, the change is kept.")
-                : _("This page reaches the host through a tunnel, a proxy or another host, so it cannot find out by itself whether "
-                    + "the host is still reachable. Try it in another window, then decide.")}
+            {refused ? _("A new connection to this host failed, so the host will put the change back. Keep it only if you can reach the host another way.")
+                : proves ? _("The page is opening a new connection to this host. If that succeeds, the change is kept.")
+                    : _("This page reaches the host through a tunnel, a proxy or another host, so it cannot find out by itself whether "
+                        + "the host is still reachable. Try it in another window, then decide.")}
         </Alert>
     );
 }
