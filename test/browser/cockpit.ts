@@ -45,7 +45,7 @@ export class Cockpit {
     readonly complaints: string[] = [];
 
     private constructor(readonly page: Page) {
-        page.setDefaultTimeout(10_000);
+        page.setDefaultTimeout(20_000);
         open.add(this);
         listen(page, this.complaints);
     }
