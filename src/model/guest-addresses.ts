@@ -6,7 +6,7 @@
 import type { Guest, Interface } from "./guest.ts";
 import { pairInterfaces } from "./guest.ts";
 import type { Family } from "./nat-address.ts";
-import { contains, formatPrefix, parseAddress, parsePrefix, overlaps, width, type Prefix } from "./nat-address.ts";
+import { contains, formatPrefix, isSingle, parseAddress, parsePrefix, overlaps, type Prefix } from "./nat-address.ts";
 import { destination, hostAddresses } from "./nat-host.ts";
 import { valueOf, type Snapshot } from "./snapshot.ts";
 import { isSet, type Link } from "./tap.ts";
@@ -95,7 +95,7 @@ function elsewhere(snapshot: Known): (prefix: Prefix, heard: Heard) => boolean {
         const prefix = route.type === "unicast" && route.table === "main" ? destination(route) : undefined;
         if (!prefix || prefix.length === 0 || route.device === undefined)
             continue;
-        if (prefix.length === width(prefix.family))
+        if (isSingle(prefix))
             hosts.set(prefix.address, route.device);
         else
             networks.push({ prefix, device: route.device });

@@ -2,7 +2,7 @@
 // What the host lives on, gathered from a snapshot for the questions of host-reach.ts: its networks and addresses, gateways, name servers,
 // whoever it is connected with, and its neighbours; and over which devices it reaches each of them.
 import { guestTaps } from "./guest-taps.ts";
-import { contains, formatPrefix, networkOf, parseAddress, parsePrefix, span, width, type Family, type Prefix } from "./nat-address.ts";
+import { contains, formatPrefix, isSingle, networkOf, parseAddress, parsePrefix, span, width, type Family, type Prefix } from "./nat-address.ts";
 import { destination } from "./nat-host.ts";
 import { valueOf, type HostNeeds, type Peer, type Snapshot } from "./snapshot.ts";
 import { isTap, type Hop, type Route } from "./tap.ts";
@@ -163,7 +163,7 @@ class Gathering {
 
     /** A single address on a TAP device is that of a guest, whoever may know the guest. */
     #networkOf({ device = "lo" }: Route, prefix: Prefix | undefined): Need[] {
-        const guest = this.guestTaps.has(device) || (this.taps.has(device) && prefix?.length === width(prefix?.family ?? 4));
+        const guest = this.guestTaps.has(device) || (this.taps.has(device) && prefix !== undefined && isSingle(prefix));
         return device === "lo" || guest ? [] : this.#on("network", prefix, device);
     }
 

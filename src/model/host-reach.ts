@@ -8,7 +8,7 @@ import {
     holds, KINDS, NEARLY_ALL, needsOf, needsWithin, spanned, type Need, type NeedKind, type Needs, type ReachFacts, type Spanned,
 } from "./host-needs.ts";
 import { msg, type Message } from "./message.ts";
-import { contains, formatPrefix, toNumber, WIDEST, width, type Prefix } from "./nat-address.ts";
+import { contains, formatPrefix, isSingle, toNumber, WIDEST, width, type Prefix } from "./nat-address.ts";
 import { reservedIn } from "./nat-host.ts";
 import { valueOf, type Reading } from "./snapshot.ts";
 import { HOLD_DEVICE } from "./tap.ts";
@@ -75,8 +75,6 @@ function isKept(needs: Needs, need: Need, prefix: Prefix, use: ReachUse): boolea
     default: return isHeld(need, translated) || isBehindGuest(needs, need, prefix, translated);
     }
 }
-
-const isSingle = ({ family, length }: Prefix) => length === width(family);
 
 /** What is somebody else: with its address, the host would send to itself. */
 const REMOTE: readonly NeedKind[] = ["gateway", "name-server", "peer"];
@@ -163,7 +161,7 @@ function leadsAsNow({ routes }: ReachFacts, { family }: Prefix, { device, via, t
 
 /** The first and last address of a network mean the network and everybody in it. */
 function reserved(prefix: Prefix, { prefix: network, over: [device = ""] }: Need): Reach | undefined {
-    return prefix.length === width(prefix.family) && reservedIn(network).includes(toNumber(prefix.address))
+    return isSingle(prefix) && reservedIn(network).includes(toNumber(prefix.address))
         ? { refused: msg("$0 means all of the network on $1, not one machine. Enter another one.", prefix.address, device), kind: "reserved" }
         : undefined;
 }

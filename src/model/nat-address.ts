@@ -63,6 +63,11 @@ export function fromNumber(family: Family, value: bigint): string {
     return parsed instanceof ipaddr.IPv6 ? parsed.toRFC5952String() : parsed.toString();
 }
 
+/** Whether it is one address. */
+export function isSingle(prefix: Prefix): boolean {
+    return prefix.length === width(prefix.family);
+}
+
 /** Widest prefix that is believed to be meant: a /0 would take all traffic of the host. */
 export const WIDEST = { 4: 8, 6: 16 } as const;
 

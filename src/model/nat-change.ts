@@ -2,8 +2,8 @@
 // The difference of two states: as one nft transaction that touches nothing but what differs, and as the connections that
 // go on by the old translation until they are cut.
 import type { Mapping, NatElement, NatElements, NatState, Placed } from "./nat.ts";
-import { isSingle, mappingElements, mappingKey } from "./nat.ts";
-import { formatPrefix } from "./nat-address.ts";
+import { mappingElements, mappingKey } from "./nat.ts";
+import { formatPrefix, isSingle } from "./nat-address.ts";
 import { elementText } from "./nat-file.ts";
 import { SETS, TABLE } from "./nat-frame.ts";
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // Tracked connections as `conntrack -L` prints them, and which of them belong to a mapping.
-import { isSingle, mappingKey, type Mapping } from "./nat.ts";
+import { mappingKey, type Mapping } from "./nat.ts";
 import type { Prefix } from "./nat-address.ts";
-import { contains, parsePrefix } from "./nat-address.ts";
+import { contains, isSingle, parsePrefix } from "./nat-address.ts";
 
 /** Source and destination as the first packet had them, and as answers have them. */
 export interface Connection {

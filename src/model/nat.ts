@@ -4,7 +4,7 @@
 import type { Message } from "./message.ts";
 import { msg } from "./message.ts";
 import type { Family, Prefix } from "./nat-address.ts";
-import { comparePrefixes, formatPrefix, parsePrefix, width } from "./nat-address.ts";
+import { comparePrefixes, formatPrefix, isSingle, parsePrefix } from "./nat-address.ts";
 import { MOST_WAYS, WAY_MARK } from "./nat-frame.ts";
 
 export const PORT_PROTOCOLS = ["tcp", "udp", "sctp"] as const;
@@ -99,10 +99,6 @@ export function descriptionProblem(description: string): Message | undefined {
         return msg("The description is $0 bytes long, nftables keeps $1. Letters beyond ASCII take 2 to 4 bytes each.",
             String(bytes), String(DESCRIPTION_BYTES));
     return undefined;
-}
-
-export function isSingle(prefix: Prefix): boolean {
-    return prefix.length === width(prefix.family);
 }
 
 /** The key of a mapping: its public address or prefix. */

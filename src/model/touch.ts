@@ -4,7 +4,7 @@
 import { holds, needsOf, spanned, type Spanned } from "./host-needs.ts";
 import { carried, reachOf, reachUnread, type Interruption, type Reach, type Translated } from "./host-reach.ts";
 import { msg, type Message } from "./message.ts";
-import { contains, formatPrefix, parsePrefix, width, type Prefix } from "./nat-address.ts";
+import { contains, formatPrefix, isSingle, parsePrefix, width, type Prefix } from "./nat-address.ts";
 import { valueOf, type Neighbour, type Snapshot } from "./snapshot.ts";
 import { tapFilePath } from "./tap-file.ts";
 import { routeWords } from "./tap-settings.ts";
@@ -109,8 +109,6 @@ function notHeld(translates: readonly Translation[]): Translation[] {
     return translates.filter(({ public: outside }) =>
         !singles.has(formatPrefix(outside)) && !wide.some(prefix => contains(prefix, outside)));
 }
-
-const isSingle = ({ family, length }: Prefix) => length === width(family);
 
 /**
  * Neighbours to ask for before it runs: a single address out of the network of a link, and whatever of a prefix was heard of once. Nobody

@@ -5,7 +5,7 @@ import type { Guest } from "./guest.ts";
 import { reachOf, type Reach, type ReachUse } from "./host-reach.ts";
 import { msg, type Message } from "./message.ts";
 import { deviceNameProblem } from "./names.ts";
-import { formatPrefix, networkOf, parseAddress, parsePrefix, width, type Family, type Prefix } from "./nat-address.ts";
+import { formatPrefix, isSingle, networkOf, parseAddress, parsePrefix, width, type Family, type Prefix } from "./nat-address.ts";
 import { canonicalTable, ipNumber, isTableWord } from "./route-words.ts";
 import { valueOf, type Snapshot } from "./snapshot.ts";
 import type { Link, Route } from "./tap.ts";
@@ -95,7 +95,7 @@ export function ownReach(prefix: Prefix, snapshot: Snapshot, given: ReachUse): R
     if (prefix.family === 6 && ipaddr.parse(prefix.address).range() === "linkLocal")
         return {};
     const address = reachOf(snapshot, { ...prefix, length: width(prefix.family) }, use);
-    return address.refused || prefix.length === width(prefix.family) ? address : reachOf(snapshot, networkOf(prefix), use);
+    return address.refused || isSingle(prefix) ? address : reachOf(snapshot, networkOf(prefix), use);
 }
 
 /** A further route: an address or a network, through the guest. */
