@@ -11,7 +11,7 @@ import { editXml, withAttribute } from "../model/interface-xml.ts";
 import { behaviours } from "../model/libvirt-version.ts";
 import { isSafeName } from "../model/names.ts";
 import { reachUnread } from "../model/host-reach.ts";
-import { msg } from "../model/message.ts";
+import { msg, uniqueMessages } from "../model/message.ts";
 import type { Message } from "../model/message.ts";
 import type { Planned, Problem, Step } from "../model/plan.ts";
 import { valueOf } from "../model/snapshot.ts";
@@ -68,10 +68,10 @@ export function planProtect(snapshot: Snapshot, wish: ProtectWish): Planned {
     const facts = hostFacts(snapshot);
     if (!facts)
         return problem(msg("Guests and devices of this host have not been read."));
-    const unread = [...unreadProblems(snapshot), ...[reachUnread(snapshot)].flatMap(says => says ? [{ says }] : [])];
-    if (unread.length > 0)
-        return { problems: unread.slice(0, 1) };
-    const refused = libvirtProblem(snapshot);
+    const [unread] = unreadProblems(snapshot);
+    if (unread)
+        return { problems: [unread] };
+    const refused = reachUnread(snapshot) ?? libvirtProblem(snapshot);
     if (refused)
         return problem(refused);
     const all = subjects(facts);
@@ -310,10 +310,6 @@ function atTheStop({ subject: { guest, now, liveDevice }, iface, name }: Aim, li
 function unique(steps: readonly Step[]): Step[] {
     const seen = new Map(steps.map(step => [JSON.stringify(step.does), step]));
     return [...seen.values()];
-}
-
-function uniqueMessages(messages: readonly Message[]): Message[] {
-    return [...new Map(messages.map(message => [JSON.stringify(message), message])).values()];
 }
 
 function isProtected(after: Snapshot, { target, name }: Aim): boolean {

@@ -12,6 +12,11 @@ export function msg(id: string, ...args: string[]): Message {
     return args.length > 0 ? { id, args } : { id };
 }
 
+/** Each of them once, in the order of their first. */
+export function uniqueMessages(messages: readonly Message[]): Message[] {
+    return [...new Map(messages.map(message => [JSON.stringify(message), message])).values()];
+}
+
 /** The message in English: for logs, tests and the journal. */
 export function inEnglish(message: Message): string {
     return message.id.replace(/\$(\d)/g, (whole, index: string) => message.args?.[Number(index)] ?? whole);

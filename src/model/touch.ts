@@ -3,7 +3,7 @@
 // again right before it runs: the kernel does not announce all that this takes.
 import { holds, needsOf, spanned, type Spanned } from "./host-needs.ts";
 import { carried, reachOf, reachUnread, type Interruption, type Reach, type Translated } from "./host-reach.ts";
-import { msg, type Message } from "./message.ts";
+import { msg, uniqueMessages, type Message } from "./message.ts";
 import { contains, formatPrefix, isSingle, parsePrefix, width, type Prefix } from "./nat-address.ts";
 import { valueOf, type Neighbour, type Snapshot } from "./snapshot.ts";
 import { tapFilePath } from "./tap-file.ts";
@@ -40,7 +40,7 @@ export function touchProblems(snapshot: Snapshot, touch: Touch): Message[] {
     if (unread)
         return [unread];
     const refused = givingReaches(snapshot, touch).flatMap(reach => reach.refused ?? []);
-    return unique([...refused, ...(touch.interrupts ?? []).flatMap(interruption => carried(snapshot, interruption))]);
+    return uniqueMessages([...refused, ...(touch.interrupts ?? []).flatMap(interruption => carried(snapshot, interruption))]);
 }
 
 /** What a person should know before it runs. */
@@ -48,15 +48,11 @@ export function touchNotes(snapshot: Snapshot, touch: Touch): Message[] {
     const unknown = isNothing(touch) ? [] : valueOf(snapshot.needs)?.unknown ?? [];
     const hints = (touch.gives ?? []).flatMap(giving => reaches(giving, snapshot)).flatMap(({ hint }) => hint ?? []);
     const beside = (touch.gives ?? []).flatMap(giving => giving.beside ? besideNote(giving.name, giving.beside) : []);
-    return unique([...hints, ...beside, ...unknown]);
+    return uniqueMessages([...hints, ...beside, ...unknown]);
 }
 
 function besideNote(name: string, lines: readonly string[]): Message {
     return msg("$0 does something to others than $1, too, which is not looked at here: $2", tapFilePath(name), name, lines.join("; "));
-}
-
-function unique(messages: readonly Message[]): Message[] {
-    return [...new Map(messages.map(message => [JSON.stringify(message), message])).values()];
 }
 
 /** Several plans in one. */
