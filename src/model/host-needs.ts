@@ -5,7 +5,7 @@ import { guestTaps } from "./guest-taps.ts";
 import { contains, formatPrefix, isSingle, networkOf, parseAddress, parsePrefix, span, width, type Family, type Prefix } from "./nat-address.ts";
 import { destination } from "./nat-host.ts";
 import { valueOf, type HostNeeds, type Peer, type Snapshot } from "./snapshot.ts";
-import { isTap, type Hop, type Route } from "./tap.ts";
+import { isNatRoute, isTap, type Hop, type Route } from "./tap.ts";
 
 export type ReachFacts = Pick<Snapshot, "links" | "addresses" | "routes" | "guests" | "files" | "needs">;
 
@@ -71,11 +71,6 @@ function singleOf(text: string): Prefix | undefined {
     const prefix = parsed && { ...parsed, length: width(parsed.family) };
     return prefix && !isApart(prefix) ? prefix : undefined;
 }
-
-/** Of the routes that pkg/host/kvm-tap-nat sets: what they hold is mapped, and copies of others. */
-const NAT_PROTOCOL = "107";
-
-const isOurs = ({ protocol }: Route) => protocol === NAT_PROTOCOL;
 
 /** Hops of a route: its own, or those that it has several of. */
 function hopsOf({ device, gateway, hops = [] }: Route): Hop[] {
@@ -153,7 +148,8 @@ class Gathering {
      * of addresses, whose routes may be elsewhere.
      */
     #networks(): Need[] {
-        const onLink = this.#routes.filter(route => route.type === "unicast" && route.gateway === undefined && !isOurs(route));
+        // What kvm-tap-nat routes is mapped, or a copy of another route.
+        const onLink = this.#routes.filter(route => route.type === "unicast" && route.gateway === undefined && !isNatRoute(route));
         return [
             ...onLink.flatMap(route => this.#networkOf(route, destination(route)))
                 .map(need => ({ ...need, length: need.prefix.length })),
@@ -221,7 +217,7 @@ export const NEARLY_ALL = { 4: 1, 6: 3 } as const;
 function defaultsOf(routes: readonly Route[]): Route[] {
     const best = new Map<string, Route>();
     for (const route of routes) {
-        const prefix = route.type === "unicast" && route.table === "main" && !isOurs(route) ? destination(route) : undefined;
+        const prefix = route.type === "unicast" && route.table === "main" && !isNatRoute(route) ? destination(route) : undefined;
         if (!prefix || prefix.length > NEARLY_ALL[prefix.family])
             continue;
         const key = formatPrefix(prefix), before = best.get(key);

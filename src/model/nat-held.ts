@@ -4,14 +4,11 @@ import type { Mapping } from "./nat.ts";
 import type { Prefix } from "./nat-address.ts";
 import { formatPrefix, parsePrefix } from "./nat-address.ts";
 import { valueOf, type Snapshot } from "./snapshot.ts";
-import { HOLD_DEVICE, type Route } from "./tap.ts";
-
-/** The protocol number of all that kvm-tap-nat sets. */
-const PROTOCOL = "107";
+import { HOLD_DEVICE, isNatRoute, type Route } from "./tap.ts";
 
 /** By a route to the device that swallows what is not translated; up to version 0.1 by a local route. */
 function holds(route: Route): boolean {
-    return route.protocol === PROTOCOL && (route.device === HOLD_DEVICE || route.type === "local");
+    return isNatRoute(route) && (route.device === HOLD_DEVICE || route.type === "local");
 }
 
 /** The public sides of claimed mappings that are not held; empty while the routes are not known. */

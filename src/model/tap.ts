@@ -38,6 +38,11 @@ export function isSet({ protocol = "" }: Route): boolean {
     return !["kernel", "ra", "redirect", "dhcp"].includes(protocol);
 }
 
+/** Whether pkg/host/kvm-tap-nat set the route: the number is that of all that it sets. */
+export function isNatRoute({ protocol }: Route): boolean {
+    return protocol === "107";
+}
+
 /** A rule of policy routing, IPv4 (ip-rule(8)). */
 export interface RoutingRule {
     priority: number;
