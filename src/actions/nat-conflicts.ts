@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // What speaks against a mapping: problems forbid it, warnings are shown with the plan.
+import { ownAddressIn } from "../model/host-needs.ts";
 import { reachOf, type Translated } from "../model/host-reach.ts";
 import type { Message } from "../model/message.ts";
 import { msg } from "../model/message.ts";
 import type { Mapping } from "../model/nat.ts";
 import { descriptionProblem, mappingKey } from "../model/nat.ts";
 import type { Prefix } from "../model/nat-address.ts";
-import { contains, formatPrefix, isSingle, networkOf, overlaps, parsePrefix, span, WIDEST, width } from "../model/nat-address.ts";
+import { formatPrefix, isSingle, networkOf, overlaps, parsePrefix, span, WIDEST, width } from "../model/nat-address.ts";
 import { hostAddresses, linkNamed, routeTo } from "../model/nat-host.ts";
 import { routeInTheWay } from "../model/nat-held.ts";
 import type { Problem } from "../model/plan.ts";
@@ -78,9 +79,7 @@ function otherMappingProblems(mapping: Mapping, others: readonly Mapping[]): Pro
 /** What the host itself needs: the public side would take it away, the guest's would not be a guest's. */
 export function hostProblems(snapshot: Snapshot, mapping: Mapping, translated: Translated): Problem[] {
     const { refused, kind } = reachOf(snapshot, mapping.public, { translated });
-    const own = (prefix: Prefix) => hostAddresses(snapshot).find(({ address }) => parsePrefix(address)?.family === prefix.family
-        && contains(prefix, { ...prefix, address, length: width(prefix.family) }));
-    const mine = kind === "address" ? own(mapping.public) : undefined, inside = own(mapping.guest);
+    const mine = kind === "address" ? ownAddressIn(snapshot, mapping.public) : undefined, inside = ownAddressIn(snapshot, mapping.guest);
     const says = mine ? msg("$0 is this host's own address on $1. Everything sent to the host there would go to the guest instead.",
         mine.address, mine.device) : refused;
     return [

@@ -255,6 +255,12 @@ function wayTo(ways: readonly Ways[], { prefix: { family, length: most }, first 
     return undefined;
 }
 
+/** An address of the host in a prefix, with its link; of several the lowest. */
+export function ownAddressIn(facts: ReachFacts, prefix: Prefix): { address: string; device: string } | undefined {
+    const found = needsWithin(needsOf(facts), spanned(prefix)).find(({ kind }) => kind === "address");
+    return found && { address: found.prefix.address, device: found.over[0] ?? "" };
+}
+
 /** The first need of this family that begins at or after a number. */
 function beginning(needs: readonly Need[], number: bigint): number {
     let from = 0, to = needs.length;
