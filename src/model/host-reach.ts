@@ -137,10 +137,10 @@ export function reachOf(facts: ReachFacts, prefix: Prefix, use: ReachUse = {}): 
     if (unknown)
         return { refused: unknown, kind: "unread" };
     const text = formatPrefix(prefix);
-    if (prefix.length === 0 && leadsAsNow(facts, prefix, use))
-        return {};
     if (prefix.length === 0)
-        return { refused: msg("$0 is everything: all that the host sends would go there, this page's own connection too.", text), kind: "default" };
+        return leadsAsNow(facts, prefix, use) ? {} : {
+            refused: msg("$0 is everything: all that the host sends would go there, this page's own connection too.", text), kind: "default",
+        };
     const needs = needsOf(facts);
     const wish = spanned(prefix);
     const taken = takenBy(needs, wish, use);
