@@ -6,6 +6,7 @@ import { parseAddress } from "../model/nat-address.ts";
 import type { FoundAddress } from "../model/guest-addresses.ts";
 import { msg, type Message } from "../model/message.ts";
 import type { Conversation } from "./conversation.ts";
+import { neighbourEntries } from "./ip.ts";
 import { CommandError, type Machine } from "./run.ts";
 import { errorsIn, openVirsh, uuidsIn } from "./virsh.ts";
 
@@ -17,14 +18,9 @@ export interface AddressSearch {
     unread: readonly Message[];
 }
 
-/** `ip -j neigh`: entries that nobody answered for (FAILED, INCOMPLETE) have no lladdr. */
+/** Of `ip -j neigh show`. */
 export function neighboursIn(answer: string): FoundAddress[] {
-    const list: unknown = JSON.parse(answer);
-    return (Array.isArray(list) ? list as ({ dst?: unknown; dev?: unknown; lladdr?: unknown } | null)[] : []).flatMap(entry => {
-        const { dst, dev, lladdr } = entry ?? {};
-        return typeof dst === "string" && typeof dev === "string" && typeof lladdr === "string"
-            ? [{ mac: lladdr.toLowerCase(), address: dst, by: "neighbour" as const, link: dev }] : [];
-    });
+    return neighbourEntries(answer).map(({ address, device, lladdr }) => ({ mac: lladdr.toLowerCase(), address, by: "neighbour", link: device }));
 }
 
 /**

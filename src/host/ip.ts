@@ -165,6 +165,22 @@ export function hopOf(item: unknown): Hop {
     return defined<Hop>({ device: text(hop["dev"]), gateway: text(hop["gateway"]) ?? text(object(hop["via"])["host"]) });
 }
 
+/** An entry of the neighbour table that has an answer. */
+export interface NeighbourEntry {
+    address: string;
+    device: string;
+    lladdr: string;
+    /** Words of ip-neighbour(8): REACHABLE, STALE … */
+    states: readonly unknown[];
+}
+
+/** Entries of `ip -j neigh show`; those that nobody answered for (FAILED, INCOMPLETE) have no lladdr and are left out. */
+export function neighbourEntries(answer: string): NeighbourEntry[] {
+    return objectsIn(answer).flatMap(({ dst, dev, lladdr, state }) =>
+        typeof dst === "string" && typeof dev === "string" && typeof lladdr === "string"
+            ? [{ address: dst, device: dev, lladdr, states: Array.isArray(state) ? state : [] }] : []);
+}
+
 /** A rule of `ip -d -j rule show`. */
 export function ruleOf(item: Json): RoutingRule | undefined {
     const priority = number(item["priority"]), table = nameOf(item["table"]);

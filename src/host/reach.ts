@@ -6,7 +6,7 @@ import { parseAddress } from "../model/nat-address.ts";
 import { readConnections } from "../model/nat-connections.ts";
 import type { HostNeeds, Neighbour, Peer } from "../model/snapshot.ts";
 import type { Hop } from "../model/tap.ts";
-import { hopOf, IpError, objectsIn } from "./ip.ts";
+import { hopOf, IpError, neighbourEntries, objectsIn } from "./ip.ts";
 import { CommandError, type Machine } from "./run.ts";
 
 /** Where a resolver that runs on the host itself keeps the name servers that it asks; resolv.conf then names only the resolver. */
@@ -83,16 +83,13 @@ export function datagramPeersIn(listings: readonly string[], own: readonly strin
 /** States of a neighbour who has not answered lately (neighbour.c): whether anybody would is not known before a question, or not yet. */
 const UNASKED = ["STALE", "DELAY", "PROBE"];
 
-/** `neigh show` as JSON: entries that nobody answered for have no lladdr. `ports`: of bridges, by bridge and lladdr. */
-export function entriesIn(answer: string, ports: ReadonlyMap<string, string> = new Map()): Neighbour[] {
-    return objectsIn(answer).flatMap(({ dst, dev, lladdr, state }) => {
-        if (typeof dst !== "string" || typeof dev !== "string" || typeof lladdr !== "string")
-            return [];
-        const port = ports.get(`${dev} ${lladdr}`);
-        return [{
-            address: dst, device: dev, ...Array.isArray(state) && UNASKED.some(each => state.includes(each)) && { stale: true as const },
-            ...port !== undefined && { port },
-        }];
+/** Neighbours in `neigh show`. `ports`: of bridges, by bridge and lladdr. */
+function neighboursIn(answer: string, ports: ReadonlyMap<string, string>): Neighbour[] {
+    return neighbourEntries(answer).map(({ address, device, lladdr, states }) => {
+        const port = ports.get(`${device} ${lladdr}`);
+        return {
+            address, device, ...UNASKED.some(each => states.includes(each)) && { stale: true as const }, ...port !== undefined && { port },
+        };
     });
 }
 
@@ -187,7 +184,7 @@ export async function readNeeds(machine: Machine, { ask, wireguard, own, bridged
     const peers = distinct([...peersIn(sockets), ...others ?? [], ...tunnels.map(address => ({ address }))]);
     const tables = { 4: tablesIn(rules), 6: tablesIn(rules6) };
     const ways = await readWays(ask, [...nameServers, ...peers.map(({ address }) => address)]);
-    return { nameServers, peers, neighbours: entriesIn(table, portsIn(ports ?? "")), ways, tables, unknown };
+    return { nameServers, peers, neighbours: neighboursIn(table, portsIn(ports ?? "")), ways, tables, unknown };
 }
 
 async function readWays(ask: NeedsFrom["ask"], addresses: readonly string[]): Promise<Map<string, Hop>> {
