@@ -90,8 +90,7 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
         return snapshot;
     };
     const verify = async (holds: (after: Snapshot) => boolean) => {
-        let timer: ReturnType<typeof setTimeout> | undefined;
-        const latest = new Promise<"late">(resolve => { timer = setTimeout(() => resolve("late"), LONGEST); });
+        const { latest, clear } = limit();
         try {
             const all = Promise.all([guests.readLists(), network.readAll(), nat.readAll(), files.readAll(), sysctls.readAll()]);
             if (await Promise.race([all, latest]) === "late")
@@ -102,7 +101,7 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
             }
             await Promise.race([guests.readAll(), latest]);
         } finally {
-            clearTimeout(timer);
+            clear();
         }
         const shown = holds(snapshot), failed = shown ? undefined : PARTS.map(part => snapshot[part]).find(part => part.state === "failed");
         if (failed?.state === "failed")
@@ -125,9 +124,8 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
         },
         verify,
         async look(touch = {}) {
-            let timer: ReturnType<typeof setTimeout> | undefined;
-            const latest = new Promise<"late">(resolve => { timer = setTimeout(() => resolve("late"), LONGEST); });
-            const found = await Promise.race([look(touch), latest]).finally(() => clearTimeout(timer));
+            const { latest, clear } = limit();
+            const found = await Promise.race([look(touch), latest]).finally(clear);
             if (found !== "late")
                 return found;
             const says = msg("What this host is connected with could not be read within $0 seconds. Nothing was changed.", String(LONGEST / 1000));
@@ -149,6 +147,13 @@ export function watchHost(machine: Machine, onSnapshot: (snapshot: Snapshot) => 
 
 /** Of the snapshot, what plans promise something of. */
 const PARTS = ["guests", "links", "addresses", "routes", "rules", "files", "units", "enabled", "natTable"] as const;
+
+/** For how long the host is waited for, whatever hangs; to be cleared by whoever waits no longer. */
+function limit(): { latest: Promise<"late">; clear(): void } {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const latest = new Promise<"late">(resolve => { timer = setTimeout(() => resolve("late"), LONGEST); });
+    return { latest, clear: () => clearTimeout(timer) };
+}
 
 function sleep(milliseconds: number): Promise<void> {
     return new Promise(resolve => { setTimeout(resolve, milliseconds); });
