@@ -176,6 +176,8 @@ function choicesOf({ guest, iface, shared }: Heard, routed: readonly Prefix[], s
 
 /** Whose address it is, by what neighbours and leases tell; where two guests are known by it, nobody's. */
 export function guestOwners(snapshot: Known, found: readonly FoundAddress[]): ReadonlyMap<string, Guest> {
+    if (found.length === 0)
+        return new Map();
     const owners = new Map<string, Set<Guest>>();
     for (const { guest, address, by } of guestChoices(snapshot, found)) {
         if (address !== undefined && by !== "route")

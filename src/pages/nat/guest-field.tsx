@@ -41,7 +41,8 @@ export function useOwners(machine: Machine, snapshot: Snapshot): ReadonlyMap<str
         const asking = searchAddresses(machine, [], setSearch);
         return () => asking.close();
     }, [machine, wanted, running]);
-    return useMemo(() => guestOwners(snapshot, search.addresses), [snapshot, search]);
+    const { guests, routes, links, addresses } = snapshot;
+    return useMemo(() => guestOwners({ guests, routes, links, addresses }, search.addresses), [guests, routes, links, addresses, search]);
 }
 
 /** The choice as the value of an option; its interface comes first. */
