@@ -138,6 +138,16 @@ async function confirmed(machine: Machine): Promise<boolean> {
     }
 }
 
+/** What is known of whether the host can still be reached. */
+function reachability(proves: boolean, refused: boolean): string {
+    if (refused)
+        return _("A new connection to this host failed, so the host will put the change back. Keep it only if you can reach the host another way.");
+    return proves
+        ? _("The page is opening a new connection to this host. If that succeeds, the change is kept.")
+        : _("This page reaches the host through a tunnel, a proxy or another host, so it cannot find out by itself whether "
+            + "the host is still reachable. Try it in another window, then decide.");
+}
+
 interface NoticeProps {
     machine: Machine;
     lastUndo(): Undo;
@@ -180,10 +190,7 @@ function Pending({ seconds, machine, lastUndo, refresh }: NoticeProps & { second
                 <AlertActionLink onClick={putBack}>{_("Put it back now")}</AlertActionLink>
             </>}
         >
-            {refused ? _("A new connection to this host failed, so the host will put the change back. Keep it only if you can reach the host another way.")
-                : proves ? _("The page is opening a new connection to this host. If that succeeds, the change is kept.")
-                    : _("This page reaches the host through a tunnel, a proxy or another host, so it cannot find out by itself whether "
-                        + "the host is still reachable. Try it in another window, then decide.")}
+            {reachability(proves, refused)}
         </Alert>
     );
 }
