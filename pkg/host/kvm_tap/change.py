@@ -209,7 +209,11 @@ def announce_later(addresses: List[tables.Network]) -> None:
         succeeds(["systemd-run", "--quiet", "--collect", "--no-block", sys.argv[0], "announce", *map(str, addresses)])
 
 
-STILL_THERE = "the change is still there"
+class Instead(NamedTuple):
+    """What runs where the table as it was cannot be loaded."""
+
+    says: str
+    taken_back: bool
 
 
 class NotTakenBack(Failure):
@@ -233,7 +237,7 @@ def enacted(change: Change) -> Iterator[None]:
         told = go_back(before)
         if told is None:
             raise
-        raise (NotTakenBack if STILL_THERE in told else Failure)(f"{failure}. {told}") from failure
+        raise (Failure if told.taken_back else NotTakenBack)(f"{failure}. {told.says}") from failure
 
 
 def hold(change: Change) -> None:
@@ -246,13 +250,13 @@ def hold(change: Change) -> None:
     complain(problems)
 
 
-def go_back(before: str) -> Optional[str]:
+def go_back(before: str) -> Optional[Instead]:
     """Loads the table as it was, and has the host agree with it. Returns what there is instead where it cannot be loaded."""
     told = None
     try:
         tables.execute(before)
     except Failure as failure:
-        told = f"The table as it was cannot be loaded ({failure}); {instead()}"
+        told = without_before(failure)
     agree_or_complain()
     return told
 
@@ -428,7 +432,7 @@ def put_back(reason: str) -> None:
     try:
         tables.execute(read(f"{PENDING}/before") or tables.REMOVE)
     except Failure as failure:
-        reason = f"{reason}. The table as it was cannot be loaded ({failure}); {instead()}"
+        reason = f"{reason}. {without_before(failure).says}"
     with contextlib.suppress(OSError):
         with open(f"{PENDING}/reason", "w", encoding="utf-8") as file:
             file.write(f"{reason}\n")
@@ -442,18 +446,21 @@ def put_back(reason: str) -> None:
         end_connections(change.pairs)
 
 
-def instead() -> str:
-    """What runs where the table as it was cannot be loaded."""
+def without_before(why: Failure) -> Instead:
+    """Loads what is saved, or nothing, since the table as it was cannot be loaded."""
+    def told(what: str, taken_back: bool = True) -> Instead:
+        return Instead(f"The table as it was cannot be loaded ({why}); {what}", taken_back)
+
     try:
         tables.execute(read(FILE) or tables.REMOVE)
-        return f"{FILE} was loaded instead" if os.path.exists(FILE) else "there is no table now"
+        return told(f"{FILE} was loaded instead" if os.path.exists(FILE) else "there is no table now")
     except Failure:
         with contextlib.suppress(Failure):
             tables.execute(tables.REMOVE)
         with contextlib.suppress(Failure):
             if tables.loaded() is None:
-                return "there is no table now"
-        return STILL_THERE
+                return told("there is no table now")
+        return told("the change is still there", taken_back=False)
 
 
 def revert(reason: str) -> None:
